@@ -1,0 +1,142 @@
+// Package series holds the series of one target, labels encoded once, and appends a round's samples without allocating.
+//
+// A round is Begin, any number of Put and PutFor, then AppendWire: a series put this round gets a sample, one that was put in
+// the last round and not in this one gets a staleness marker. A Set is used by one goroutine at a time.
+package series
+
+import (
+	"sort"
+	"strings"
+
+	"github.com/plimsoll/plimsoll/agent/catalog"
+	"github.com/plimsoll/plimsoll/agent/wire"
+)
+
+// Set is the series of one target: a container, a cgroup or the node.
+type Set struct {
+	target  []wire.Label
+	first   [catalog.Count]int16 // 1 + index of the metric's first entry, 0 for none
+	entries []entry
+}
+
+type entry struct {
+	id      catalog.ID
+	next    int16  // 1 + index of the metric's next entry: one more interface or device
+	varying string // value of the metric's varying label
+	encoded []byte // labels, as wire.AppendLabels writes them
+	value   float64
+	now     bool // put in this round
+	shown   bool // the last appended sample was a value, so a staleness marker is owed when it goes
+}
+
+// maxEntries bounds a Set: beyond it PutFor drops new series (interfaces, devices) and reports false.
+const maxEntries = 2048
+
+// New returns the empty set of the target with these labels. Empty values are left out, order does not matter.
+func New(target []wire.Label) *Set { return &Set{target: clean(target)} }
+
+func clean(labels []wire.Label) []wire.Label {
+	kept := make([]wire.Label, 0, len(labels))
+	for _, l := range labels {
+		if l.Value != "" {
+			kept = append(kept, l)
+		}
+	}
+	return kept
+}
+
+// Begin starts a round.
+func (s *Set) Begin() {
+	for i := range s.entries {
+		s.entries[i].now = false
+	}
+}
+
+// Put sets the round's value of a metric without a varying label.
+func (s *Set) Put(id catalog.ID, value float64) { s.PutFor(id, "", value) }
+
+// PutFor sets the round's value of the series whose varying label (interface, device) has the value varying. It reports
+// false when the set is full.
+func (s *Set) PutFor(id catalog.ID, varying string, value float64) bool {
+	last := int16(0)
+	for at := s.first[id]; at != 0; at = s.entries[at-1].next {
+		last = at
+		if e := &s.entries[at-1]; e.varying == varying {
+			e.value, e.now = value, true
+			return true
+		}
+	}
+	if len(s.entries) >= maxEntries {
+		return false
+	}
+	s.entries = append(s.entries, entry{id: id, varying: strings.Clone(varying), encoded: s.encode(id, varying), value: value, now: true})
+	at := int16(len(s.entries))
+	if last == 0 {
+		s.first[id] = at
+	} else {
+		s.entries[last-1].next = at
+	}
+	return true
+}
+
+// labels returns the series' full label set, sorted by name.
+func (s *Set) labels(id catalog.ID, varying string) []wire.Label {
+	m := catalog.Lookup(id)
+	labels := make([]wire.Label, 0, len(s.target)+len(m.Fixed)+2)
+	labels = append(labels, wire.Label{Name: "__name__", Value: m.Name})
+	labels = append(append(labels, s.target...), m.Fixed...)
+	if m.Varying != "" && varying != "" {
+		labels = append(labels, wire.Label{Name: m.Varying, Value: varying})
+	}
+	sort.Slice(labels, func(i, j int) bool { return labels[i].Name < labels[j].Name })
+	return labels
+}
+
+func (s *Set) encode(id catalog.ID, varying string) []byte {
+	return wire.AppendLabels(nil, s.labels(id, varying))
+}
+
+// AppendWire appends the round to the WriteRequest in dst and returns it with the number of samples appended.
+func (s *Set) AppendWire(dst []byte, timestampMillis int64) ([]byte, int) {
+	n := 0
+	for i := range s.entries {
+		e := &s.entries[i]
+		switch {
+		case e.now:
+			dst = wire.AppendSeries(dst, e.encoded, e.value, timestampMillis)
+		case e.shown:
+			dst = wire.AppendSeries(dst, e.encoded, wire.Stale(), timestampMillis)
+		default:
+			continue
+		}
+		e.shown = e.now
+		n++
+	}
+	return dst, n
+}
+
+// AppendStale ends every series that is shown: the target is gone.
+func (s *Set) AppendStale(dst []byte, timestampMillis int64) ([]byte, int) {
+	s.Begin()
+	return s.AppendWire(dst, timestampMillis)
+}
+
+// Relabel ends every series under the old labels and lets the next round show it under the new ones.
+func (s *Set) Relabel(dst []byte, target []wire.Label, timestampMillis int64) ([]byte, int) {
+	dst, n := s.AppendStale(dst, timestampMillis)
+	s.target = clean(target)
+	for i := range s.entries {
+		e := &s.entries[i]
+		e.encoded = s.encode(e.id, e.varying)
+	}
+	return dst, n
+}
+
+// Each calls f for every series of the metric that the last round put, with its full label set.
+func (s *Set) Each(id catalog.ID, f func(labels []wire.Label, value float64)) {
+	for at := s.first[id]; at != 0; at = s.entries[at-1].next {
+		if e := &s.entries[at-1]; e.now {
+			f(s.labels(id, e.varying), e.value)
+		}
+	}
+}
