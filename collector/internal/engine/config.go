@@ -1,0 +1,131 @@
+package engine
+
+import (
+	"fmt"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/VictoriaMetrics/VictoriaMetrics/lib/cgroup"
+)
+
+// Config of the engine. Only DataDir has no default.
+type Config struct {
+	// DataDir holds the samples, the index and a lock file; created when absent.
+	DataDir string
+	// Retention is how long samples are kept. At least one day, at most 100 years; 0 means 90 days.
+	Retention time.Duration
+	// MemoryBytes bounds the caches. 0 means a quarter of the memory of the machine or of the cgroup; at least 32 MiB,
+	// at most half of that memory. A new store uses a few MiB whatever the bound is.
+	MemoryBytes int64
+	// MinFreeDiskBytes is the free space below which the engine takes no more samples. 0 means 256 MiB.
+	MinFreeDiskBytes int64
+	// QueryDuration is the longest a query may run. 0 means 30 s.
+	QueryDuration time.Duration
+	// QueryConcurrency is how many queries run at once, HTTP and in-process each; more wait up to 10 s. 0 means 16.
+	QueryConcurrency int
+	// QuerySeries is the most series an answer may hold. 0 means 100,000.
+	QuerySeries int
+	// QuerySamples is the most stored samples one query may read. 0 means 200 million.
+	QuerySamples int
+}
+
+func (c Config) withDefaults() Config {
+	set := func(v *int64, to int64) {
+		if *v == 0 {
+			*v = to
+		}
+	}
+	set((*int64)(&c.Retention), int64(90*day))
+	set(&c.MinFreeDiskBytes, 256<<20)
+	set((*int64)(&c.QueryDuration), int64(30*time.Second))
+	setInt := func(v *int, to int) {
+		if *v == 0 {
+			*v = to
+		}
+	}
+	setInt(&c.QueryConcurrency, 16)
+	setInt(&c.QuerySeries, 100_000)
+	setInt(&c.QuerySamples, 200_000_000)
+	if c.MemoryBytes == 0 {
+		c.MemoryBytes = max(memoryTotalBytes()/4, minMemoryBytes)
+	}
+	return c
+}
+
+const (
+	day            = 24 * time.Hour
+	maxRetention   = 100 * 365 * day
+	minMemoryBytes = 32 << 20
+)
+
+func (c Config) validate() error {
+	bad := func(format string, args ...any) error {
+		return fmt.Errorf("%w: "+format, append([]any{ErrConfig}, args...)...)
+	}
+	switch memory := memoryTotalBytes(); {
+	case c.DataDir == "":
+		return bad("the data directory is not set")
+	case c.Retention < day || c.Retention > maxRetention:
+		return bad("retention %s is outside 1d to 100y", c.Retention)
+	case c.MemoryBytes < minMemoryBytes:
+		return bad("cache memory of %d bytes is below %d", c.MemoryBytes, minMemoryBytes)
+	case c.MemoryBytes > max(memory/2, minMemoryBytes):
+		return bad("cache memory of %d bytes is more than half of the %d bytes there are", c.MemoryBytes, memory)
+	case c.MinFreeDiskBytes < 0:
+		return bad("minimum free disk of %d bytes is negative", c.MinFreeDiskBytes)
+	case c.QueryDuration < time.Second || c.QueryDuration > time.Hour:
+		return bad("query duration %s is outside 1s to 1h", c.QueryDuration)
+	case c.QueryConcurrency < 1 || c.QueryConcurrency > 1000:
+		return bad("query concurrency %d is outside 1 to 1000", c.QueryConcurrency)
+	case c.QuerySeries < 1 || c.QuerySamples < 1:
+		return bad("query series %d and query samples %d must be positive", c.QuerySeries, c.QuerySamples)
+	}
+	return nil
+}
+
+// flags are the library's settings for a validated configuration.
+func (c Config) flags() map[string]string {
+	return map[string]string{
+		"storageDataPath":               c.DataDir,
+		"retentionPeriod":               strconv.FormatInt(int64(c.Retention/time.Second), 10) + "s",
+		"memory.allowedBytes":           strconv.FormatInt(c.MemoryBytes, 10),
+		"storage.minFreeDiskSpaceBytes": strconv.FormatInt(c.MinFreeDiskBytes, 10),
+		// The least the library accepts in effect: samples wait this long in memory before they are on disk.
+		"inmemoryDataFlushInterval": "2s",
+		// Exact duplicates (a batch sent twice) vanish at query time and when parts are merged.
+		"dedup.minScrapeInterval": "1ms",
+		// The default hides the newest 30 s from queries.
+		"search.latencyOffset":        "0s",
+		"search.maxQueryDuration":     c.QueryDuration.String(),
+		"search.maxExportDuration":    exportDuration.String(),
+		"search.maxLabelsAPIDuration": c.QueryDuration.String(),
+		"search.maxResponseSeries":    strconv.Itoa(c.QuerySeries),
+		"search.maxSeries":            strconv.Itoa(c.QuerySeries),
+		"search.maxSamplesPerQuery":   strconv.Itoa(c.QuerySamples),
+		// Another site's page must not read answers through the browser of someone who can reach us.
+		"http.disableCORS": "true",
+		// Plain lines: with json the library leaves the process on its own panics, before anyone can say why.
+		"loggerFormat":            "default",
+		"loggerDisableTimestamps": "true",
+		"loggerLevel":             "INFO",
+	}
+}
+
+// exportDuration bounds /api/v1/export, which streams and so may outlast a query.
+const exportDuration = time.Hour
+
+// memoryTotalBytes is the memory of the machine, or of this process's cgroup when that is less.
+func memoryTotalBytes() int64 {
+	var info syscall.Sysinfo_t
+	if err := syscall.Sysinfo(&info); err != nil {
+		return 1 << 30
+	}
+	total := int64(info.Totalram) * int64(info.Unit)
+	for _, limit := range []int64{cgroup.GetMemoryLimit(), cgroup.GetHierarchicalMemoryLimit()} {
+		if limit > 0 && limit < total {
+			return limit
+		}
+	}
+	return total
+}

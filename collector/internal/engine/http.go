@@ -1,0 +1,95 @@
+package engine
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/VictoriaMetrics/VictoriaMetrics/app/vmselect"
+)
+
+// ServeHTTP answers the Prometheus query API and the library's own page /vmui/, which asks under /prometheus/. What else
+// the library would answer (deletion, snapshots, imports, cache resets, profiles) does not exist here.
+func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !serves(r.URL.Path) {
+		http.NotFound(w, r)
+		return
+	}
+	if r.Method != http.MethodGet && r.Method != http.MethodPost && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, POST")
+		http.Error(w, "only GET and POST", http.StatusMethodNotAllowed)
+		return
+	}
+	if err := e.enter(); err != nil {
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	defer e.leave()
+	askForNow(r, time.Now())
+	if !vmselect.RequestHandler(&ownWords{ResponseWriter: w, replace: limitNames()}, r) {
+		http.NotFound(w, r)
+	}
+}
+
+// limitNames turns the library's settings in its errors into the settings an operator of the collector has.
+func limitNames() *strings.Replacer {
+	return strings.NewReplacer(
+		"-search.maxSamplesPerQuery", "--limit.query-samples",
+		"-search.maxResponseSeries", "--limit.query-series",
+		"-search.maxSeries", "--limit.query-series",
+		"-search.maxQueryDuration", "--limit.query-duration",
+		"-search.maxLabelsAPIDuration", "--limit.query-duration",
+		"-search.maxConcurrentRequests", "--limit.query-concurrency",
+		"-search.maxMemoryPerQuery", "--limit.engine-memory",
+		"-memory.allowedBytes", "--limit.engine-memory",
+		"-memory.allowedPercent", "--limit.engine-memory",
+	)
+}
+
+// ownWords replaces in the body of an error answer.
+type ownWords struct {
+	http.ResponseWriter
+	replace *strings.Replacer
+	isError bool
+}
+
+func (w *ownWords) WriteHeader(code int) {
+	w.isError = code >= http.StatusBadRequest
+	w.ResponseWriter.WriteHeader(code)
+}
+
+func (w *ownWords) Write(b []byte) (int, error) {
+	if !w.isError {
+		return w.ResponseWriter.Write(b)
+	}
+	if _, err := w.replace.WriteString(w.ResponseWriter, string(b)); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *ownWords) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// askForNow gives an instant query without a time the present millisecond. The library would take the second's start and
+// so miss the newest samples.
+func askForNow(r *http.Request, now time.Time) {
+	if strings.HasSuffix(r.URL.Path, "/api/v1/query") && r.FormValue("time") == "" {
+		r.Form.Set("time", strconv.FormatFloat(float64(now.UnixMilli())/1000, 'f', 3, 64))
+	}
+}
+
+func serves(path string) bool {
+	if path == "/vmui" || strings.HasPrefix(path, "/vmui/") || path == "/prometheus/vmui/config.json" {
+		return !strings.Contains(path, "//")
+	}
+	path = strings.TrimPrefix(path, "/prometheus")
+	switch path {
+	case "/api/v1/query", "/api/v1/query_range", "/api/v1/series", "/api/v1/labels", "/api/v1/metadata", "/api/v1/export", "/api/v1/status/buildinfo":
+		return true
+	}
+	name, ok := strings.CutPrefix(path, "/api/v1/label/")
+	name, values := strings.CutSuffix(name, "/values")
+	return ok && values && name != "" && !strings.Contains(name, "/")
+}
