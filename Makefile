@@ -1,0 +1,57 @@
+# Plimsoll. `make` builds both programs into bin/; `make help` lists the other targets.
+# Go and make are all that build, run and test need; images also needs docker.
+
+VERSION   ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS   := -X main.version=$(VERSION)
+PACKAGES  := ./... ./.ci/tally
+GOFOLDERS := agent collector dashboards alerts deploy .ci
+
+# One set of build settings for build, check and test, so that the large dependencies are compiled once.
+# Without cgo the binaries are static and need no C compiler.
+export CGO_ENABLED ?= 0
+export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
+
+# Images: `make images IMAGE_PREFIX=registry.example/ops/ IMAGE_TAG=v1`. CA_BUNDLE becomes the images' trusted roots.
+DOCKER       ?= docker
+IMAGE_PREFIX ?=
+IMAGE_TAG    ?= dev
+CA_BUNDLE    ?= /etc/ssl/certs/ca-certificates.crt
+
+# One test binary of a package may take this long; TESTFLAGS goes to go test, RUNFLAGS to the supervisor.
+TEST_TIMEOUT ?= 10m
+TESTFLAGS    ?=
+RUNFLAGS     ?=
+
+.DEFAULT_GOAL := build
+.PHONY: build run test check generate images clean help
+
+build: ## build bin/plimsoll-agent and bin/plimsoll-collector
+	go build -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/plimsoll-agent ./agent
+	go build -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/plimsoll-collector ./collector
+
+run: build ## build, start both with state under ./data, show live what is collected (RUNFLAGS=--help for options)
+	@go build -buildvcs=false -o bin/plimsoll-run ./deploy/run
+	@bin/plimsoll-run $(RUNFLAGS)
+
+test: build ## run all tests; what needs Docker, root, Grafana or a browser is skipped when absent, and fails when CI=true
+	@go run ./.ci/tally -timeout $(TEST_TIMEOUT) $(TESTFLAGS) $(PACKAGES)
+
+check: ## gofmt, go vet, staticcheck
+	@unformatted=$$(gofmt -l $(GOFOLDERS)); test -z "$$unformatted" || { echo "these files need gofmt -w:"; echo "$$unformatted"; exit 1; }
+	go vet $(PACKAGES)
+	go tool staticcheck $(PACKAGES)
+
+generate: ## regenerate what is generated and committed (dashboards, METRICS.md)
+	go generate ./...
+
+images: build ## build the images plimsoll-agent:dev and plimsoll-collector:dev (IMAGE_PREFIX, IMAGE_TAG, CA_BUNDLE)
+	mkdir -p bin/empty
+	cp $(CA_BUNDLE) bin/ca-certificates.crt
+	$(DOCKER) build -t $(IMAGE_PREFIX)plimsoll-agent:$(IMAGE_TAG) -f deploy/docker/Dockerfile.agent bin
+	$(DOCKER) build -t $(IMAGE_PREFIX)plimsoll-collector:$(IMAGE_TAG) -f deploy/docker/Dockerfile.collector bin
+
+clean: ## remove bin/; the state of make run in ./data stays
+	rm -rf bin
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
