@@ -1,0 +1,148 @@
+package main
+
+import "github.com/plimsoll/plimsoll/dashboards/internal/board"
+
+func siteTable() board.Panel {
+	const labels = "idc, cluster"
+	nodes := by("max", "idc, cluster, node", series("machine_cpu_cores", site))
+	known := by("count", labels, reporting(recently))
+	return board.Panel{
+		Title: "IDC and cluster", Width: 24, Height: 6, Unit: board.Count,
+		What:   "One row per cluster: how many containers and nodes, how full the nodes are (everything on them, not only containers), what fires, and which nodes have gone silent.",
+		Normal: "CPU and memory below three quarters, nothing firing, no silent node.",
+		Do:     "above nine tenths move a project or add nodes; for a silent node run agent doctor there.",
+		Queries: []board.Query{
+			{Expr: orZeroFor(by("count", labels, series(running, `container!="", `+site)), by("count", labels, nodes))},
+			{Expr: by("count", labels, nodes)},
+			{Expr: share(by("sum", labels, rate("container_cpu_usage_seconds_total", machine)), by("sum", labels, nodes))},
+			{Expr: share(by("sum", labels, series(running, machine)), by("sum", labels, by("max", "idc, cluster, node", series("machine_memory_bytes", site))))},
+			{Expr: orZeroFor(by("count", labels, series("ALERTS", `alertstate="firing", alertname!="Watchdog", `+site)), by("count", labels, nodes))},
+			{Expr: orZeroFor(by("count", labels, reporting(recently)+" unless on (idc, cluster, node) "+reporting(silentAfter)), known)},
+		},
+		View: board.Table{
+			Labels: []board.Column{{Of: "idc", Title: "IDC"}, {Of: "cluster", Title: "Cluster"}},
+			Values: []board.Column{
+				{Title: "Containers", Decimals: "0"},
+				{Title: "Nodes", Decimals: "0"},
+				{Title: "CPU", Unit: board.Ratio, Decimals: "1", Cell: board.Gauge, Thresholds: good(busySite, fullSite)},
+				{Title: "Memory", Unit: board.Ratio, Decimals: "1", Cell: board.Gauge, Thresholds: good(busySite, fullSite)},
+				{Title: "Firing", Decimals: "0", Cell: board.Colored, Thresholds: zeroIsGood(board.Red)},
+				{Title: "Silent nodes", Decimals: "0", Cell: board.Colored, Thresholds: zeroIsGood(board.Red)},
+			},
+			Sort: "Firing",
+		},
+	}
+}
+
+func projectTable() board.Panel {
+	const labels = "project"
+	there := by("count", labels, series(running, real))
+	return board.Panel{
+		Title: "Projects, worst first", Width: 24, Height: 8, Unit: board.Count,
+		What:   "One row per project: alerts that fire, what it runs and uses, who was killed or restarted in 24 hours, and the share of CPU periods in which its limited containers were held back (0 where none has a CPU limit).",
+		Normal: "the columns Firing and OOM kills are 0 from top to bottom.",
+		Do:     "start with the first row; its name opens this page for that project alone.",
+		Queries: []board.Query{
+			{Expr: orZeroFor(by("count", labels, series("ALERTS", `alertstate="firing", alertname!="Watchdog", `+project+`, project!=""`)), there)},
+			{Expr: there},
+			{Expr: by("sum", labels, rate("container_cpu_usage_seconds_total", real))},
+			{Expr: by("sum", labels, series(running, real))},
+			{Expr: "round(" + by("sum", labels, over("container_oom_events_total", real, recently)) + ")"},
+			{Expr: "round(" + by("sum", labels, over("container_restarts_total", real, recently)) + ")"},
+			{Expr: orZeroFor(throttledShare(labels, real), there)},
+		},
+		View: board.Table{
+			Labels: []board.Column{{Of: "project", Title: "Project", Link: toProject("__data.fields.project")}},
+			Values: []board.Column{
+				{Title: "Firing", Decimals: "0", Cell: board.Colored, Thresholds: zeroIsGood(board.Red)},
+				{Title: "Containers", Decimals: "0"},
+				{Title: "CPU, cores", Decimals: "2"},
+				{Title: "Memory", Unit: board.Bytes},
+				{Title: "OOM kills, 24 h", Decimals: "0", Cell: board.Colored, Thresholds: zeroIsGood(board.Red)},
+				{Title: "Restarts, 24 h", Decimals: "0", Cell: board.Colored, Thresholds: zeroIsGood(board.Orange)},
+				{Title: "Throttled", Unit: board.Ratio, Decimals: "1", Cell: board.Gauge, Thresholds: good(throttled/2, throttled)},
+			},
+			Sort: "Firing",
+		},
+	}
+}
+
+// throttledShare is the share of its CPU periods in which a container with a CPU limit was stopped. An idle one has
+// no periods at all, and was never stopped: the floor of the divisor makes that 0 and not 0/0.
+func throttledShare(labels, selector string) string {
+	return share(by("sum", labels, rate("container_cpu_cfs_throttled_periods_total", selector)),
+		"clamp_min("+by("sum", labels, rate("container_cpu_cfs_periods_total", selector))+", 1e-9)")
+}
+
+// perContainer tells containers apart: replicas of a Compose service share everything but their name.
+const perContainer = "project, node, pod, container, name"
+
+func containerColumns() []board.Column {
+	return []board.Column{
+		{Of: "container", Title: "Container", Link: toContainer()},
+		{Of: "pod", Title: "Pod"},
+		{Of: "node", Title: "Node"},
+		{Of: "project", Title: "Project"},
+		{Of: "name", Title: "Name", Cell: board.Hidden},
+	}
+}
+
+// ofLimit is used/limit for containers that have a limit and noLimit for the others, of the rows that top has.
+func ofLimit(used, limit, top string) string {
+	there := by("max", perContainer, series(running, real))
+	return "(" + used + " / on (" + perContainer + ") (" + limit + " > 0) or on (" + perContainer + ") (0 * " + there + " - 1)) and on (" + perContainer + ") " + top
+}
+
+func busiestTable() board.Panel {
+	used := by("sum", perContainer, rate("container_cpu_usage_seconds_total", real))
+	top := "topk(20, " + used + ")"
+	limit := by("max", perContainer, series("container_spec_cpu_quota", real)+" / "+series("container_spec_cpu_period", real))
+	there := by("max", perContainer, series(running, real))
+	return board.Panel{
+		Title: "Busiest containers", Width: 12, Height: 9, Unit: board.Count,
+		What:   "The 20 containers that use most CPU now, what that is of their limit, and the share of CPU periods in which they were held back by it.",
+		Normal: "known heavy workloads, not throttled.",
+		Do:     "open the container; throttled above a quarter, raise its limit or its replicas.",
+		Queries: []board.Query{
+			{Expr: top},
+			{Expr: ofLimit(used, limit, top)},
+			{Expr: "(" + throttledShare(perContainer, real) + " or on (" + perContainer + ") 0 * " + there + ") and on (" + perContainer + ") " + top},
+		},
+		View: board.Table{
+			Labels: containerColumns(),
+			Values: []board.Column{
+				{Title: "CPU, cores", Decimals: "3"},
+				{Title: "Of limit", Unit: board.Ratio, Decimals: "0", Cell: board.Gauge, Thresholds: good(closeLimit, nearLimit), Texts: noLimitText()},
+				{Title: "Throttled", Unit: board.Ratio, Decimals: "0", Cell: board.Gauge, Thresholds: good(throttled/2, throttled)},
+			},
+			Sort: "CPU, cores",
+		},
+	}
+}
+
+func largestTable() board.Panel {
+	used := by("max", perContainer, series(running, real))
+	top := "topk(20, " + used + ")"
+	held := by("max", perContainer, series("container_memory_unreclaimable_bytes", real))
+	limit := by("max", perContainer, series("container_spec_memory_limit_bytes", real))
+	return board.Panel{
+		Title: "Largest containers", Width: 12, Height: 9, Unit: board.Count,
+		What:   "The 20 containers with the largest working set now. Of limit counts only what the kernel cannot take back (anonymous, shared and kernel memory): that is what ends in an OOM kill; file cache never does.",
+		Normal: "below three quarters of the limit.",
+		Do:     "above nine tenths an OOM kill is near: open the container and look whether it still grows.",
+		Queries: []board.Query{
+			{Expr: top},
+			{Expr: held + " and on (" + perContainer + ") " + top},
+			{Expr: ofLimit(held, limit, top)},
+		},
+		View: board.Table{
+			Labels: containerColumns(),
+			Values: []board.Column{
+				{Title: "Working set", Unit: board.Bytes},
+				{Title: "Unreclaimable", Unit: board.Bytes},
+				{Title: "Of limit", Unit: board.Ratio, Decimals: "0", Cell: board.Gauge, Thresholds: good(closeLimit, nearLimit), Texts: noLimitText()},
+			},
+			Sort: "Working set",
+		},
+	}
+}
