@@ -1,0 +1,49 @@
+package docker
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// SourceUpHelp is the help of plimsoll_agent_source_up: every source registers that name with its own constant label source,
+// and client_golang wants one help per name.
+const SourceUpHelp = "1 when the source delivers, 0 when it is degraded."
+
+type metrics struct {
+	events   *prometheus.CounterVec // action
+	requests *prometheus.CounterVec // request
+	failures *prometheus.CounterVec // request
+	connects prometheus.Counter
+	ignored  prometheus.Counter
+}
+
+func newMetrics(registerer prometheus.Registerer, up func() bool) (*metrics, error) {
+	m := &metrics{
+		events:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_agent_docker_events_total", Help: "Container events received from the Docker engine."}, []string{"action"}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_agent_docker_requests_total", Help: "Requests made to the Docker engine."}, []string{"request"}),
+		failures: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_agent_docker_request_errors_total", Help: "Requests to the Docker engine that failed; a container that is already gone is no failure."}, []string{"request"}),
+		connects: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_docker_connects_total", Help: "Connections made to the Docker engine."}),
+		ignored:  prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_docker_containers_ignored_total", Help: "Container starts left out because the limit of containers was reached."}),
+	}
+	for _, action := range followedActions() {
+		m.events.WithLabelValues(string(action))
+	}
+	for _, request := range []string{"info", "list", "inspect", "image", "events"} {
+		m.requests.WithLabelValues(request)
+		m.failures.WithLabelValues(request)
+	}
+	if registerer == nil {
+		return m, nil
+	}
+	sourceUp := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "plimsoll_agent_source_up", Help: SourceUpHelp, ConstLabels: prometheus.Labels{"source": "docker"},
+	}, func() float64 {
+		if up() {
+			return 1
+		}
+		return 0
+	})
+	for _, c := range []prometheus.Collector{m.events, m.requests, m.failures, m.connects, m.ignored, sourceUp} {
+		if err := registerer.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
