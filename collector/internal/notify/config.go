@@ -1,0 +1,189 @@
+package notify
+
+import (
+	_ "embed"
+	"fmt"
+	"log/slog"
+	"os"
+	"regexp"
+	"strconv"
+
+	"github.com/prometheus/alertmanager/config"
+	"github.com/prometheus/alertmanager/config/receiver"
+	"github.com/prometheus/alertmanager/dispatch"
+	amnotify "github.com/prometheus/alertmanager/notify"
+	"github.com/prometheus/alertmanager/template"
+	"go.yaml.in/yaml/v3"
+)
+
+//go:embed default.yml
+var defaultConfig string
+
+// ParseError is a fault in an Alertmanager configuration.
+type ParseError struct {
+	File string
+	Line int // 1 is the first; 0 when the fault has no place
+	Err  error
+}
+
+func (e *ParseError) Error() string {
+	if e.Line == 0 {
+		return fmt.Sprintf("%s: %v", e.File, e.Err)
+	}
+	return fmt.Sprintf("%s:%d: %v", e.File, e.Line, e.Err)
+}
+
+func (e *ParseError) Unwrap() error { return e.Err }
+
+// Check reads an alertmanager.yml with its templates and receivers as Open would.
+func Check(file string) error {
+	conf, err := load(file)
+	if err != nil {
+		return err
+	}
+	_, err = conf.receivers(slog.New(slog.DiscardHandler))
+	return err
+}
+
+// loaded is a configuration whose parts all could be built.
+type loaded struct {
+	file      string // empty: the built-in default
+	text      []byte
+	config    *config.Config
+	templates *template.Template
+}
+
+func load(file string) (loaded, error) {
+	if file == "" {
+		conf, err := config.Load(defaultConfig)
+		if err != nil {
+			return loaded{}, fmt.Errorf("notify: built-in configuration: %w", err)
+		}
+		tmpl, err := template.FromGlobs(nil)
+		return loaded{config: conf, templates: tmpl}, err
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return loaded{}, fmt.Errorf("notify: %w", err)
+	}
+	var root yaml.Node
+	if err := yaml.Unmarshal(text, &root); err != nil {
+		return loaded{}, &ParseError{File: file, Line: lineIn(err), Err: err}
+	}
+	if _, err := config.Load(string(text)); err != nil {
+		return loaded{}, &ParseError{File: file, Line: locate(&root, err), Err: err}
+	}
+	conf, err := config.LoadFile(file) // once more: it resolves file names relative to the configuration
+	if err != nil {
+		return loaded{}, fmt.Errorf("notify: %s: %w", file, err)
+	}
+	tmpl, err := template.FromGlobs(conf.Templates)
+	if err != nil {
+		return loaded{}, &ParseError{File: file, Line: lineOf(text, "templates"), Err: err}
+	}
+	return loaded{file: file, text: text, config: conf, templates: tmpl}, nil
+}
+
+// locate finds the line that a fault comes from. Alertmanager names it for faults of type only; for the others it is the
+// deepest part of the file without which there is no fault or, failing that, another one.
+func locate(root *yaml.Node, fault error) int {
+	if line := lineIn(fault); line > 0 {
+		return line
+	}
+	b := blame{root: root, fault: fault.Error(), line: 1, left: maxBlameSteps}
+	b.search(root, 0)
+	return b.line
+}
+
+func lineIn(err error) int {
+	found := regexp.MustCompile(`line (\d+)`).FindStringSubmatch(err.Error())
+	if found == nil {
+		return 0
+	}
+	line, _ := strconv.Atoi(found[1])
+	return line
+}
+
+// maxBlameSteps bounds the search: each step reads the configuration once, well under a millisecond.
+const maxBlameSteps = 2000
+
+type blame struct {
+	root  *yaml.Node
+	fault string
+	line  int
+	depth int
+	cured bool // the part at line is one without which there is no fault
+	left  int
+}
+
+func (b *blame) search(at *yaml.Node, depth int) {
+	step := 1
+	if at.Kind == yaml.MappingNode {
+		step = 2
+	}
+	all := at.Content
+	for i := 0; i+step <= len(all) && b.left > 0; i += step {
+		b.left--
+		if depth > 0 { // at depth 0 stands the document itself
+			at.Content = append(append([]*yaml.Node{}, all[:i]...), all[i+step:]...)
+			now := faultOf(b.root)
+			at.Content = all
+			cured := now == ""
+			if now != b.fault && (cured && !b.cured || cured == b.cured && depth > b.depth) {
+				b.line, b.depth, b.cured = all[i].Line, depth, cured
+			}
+		}
+		b.search(all[i+step-1], depth+1)
+	}
+}
+
+func faultOf(root *yaml.Node) string {
+	text, err := yaml.Marshal(root)
+	if err != nil {
+		return err.Error()
+	}
+	if _, err := config.Load(string(text)); err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// lineOf is the line of the first node with the given text, 0 when there is none.
+func lineOf(text []byte, value string) int {
+	var root yaml.Node
+	if yaml.Unmarshal(text, &root) != nil {
+		return 0
+	}
+	var find func(*yaml.Node) int
+	find = func(n *yaml.Node) int {
+		if n.Kind == yaml.ScalarNode && n.Value == value {
+			return n.Line
+		}
+		for _, child := range n.Content {
+			if line := find(child); line > 0 {
+				return line
+			}
+		}
+		return 0
+	}
+	return find(&root)
+}
+
+// receivers builds what sends for every receiver that a route names.
+func (l loaded) receivers(log *slog.Logger) (map[string][]amnotify.Integration, error) {
+	used := map[string]bool{}
+	dispatch.NewRoute(l.config.Route, nil).Walk(func(r *dispatch.Route) { used[r.RouteOpts.Receiver] = true })
+	built := map[string][]amnotify.Integration{}
+	for _, r := range l.config.Receivers {
+		if !used[r.Name] {
+			log.Warn("receiver is in no route", "receiver", r.Name)
+			continue
+		}
+		integrations, err := receiver.BuildReceiverIntegrations(r, l.templates, log)
+		if err != nil {
+			return nil, &ParseError{File: l.file, Line: lineOf(l.text, r.Name), Err: fmt.Errorf("receiver %q: %w", r.Name, err)}
+		}
+		built[r.Name] = integrations
+	}
+	return built, nil
+}
