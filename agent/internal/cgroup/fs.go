@@ -1,0 +1,155 @@
+package cgroup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Version is the way the kernel's cgroup hierarchies are mounted.
+type Version uint8
+
+const (
+	V1     Version = iota + 1 // a hierarchy for each controller
+	Hybrid                    // v1, and a v2 tree without controllers beside it, in "unified"
+	V2                        // one tree with all controllers
+)
+
+func (v Version) String() string {
+	switch v {
+	case V1:
+		return "v1"
+	case Hybrid:
+		return "hybrid"
+	case V2:
+		return "v2"
+	}
+	return "unknown"
+}
+
+// hierarchy is one tree of cgroups; unified is the v2 one, all others are v1 controllers.
+type hierarchy uint8
+
+const (
+	cpu hierarchy = iota
+	cpuacct
+	memory
+	pids
+	blkio
+	unified
+	hierarchies // their number
+)
+
+func (h hierarchy) String() string {
+	switch h {
+	case cpu:
+		return "cpu"
+	case cpuacct:
+		return "cpuacct"
+	case memory:
+		return "memory"
+	case pids:
+		return "pids"
+	case blkio:
+		return "blkio"
+	case unified:
+		return "unified"
+	}
+	return ""
+}
+
+func hierarchyNamed(name string) (hierarchy, bool) {
+	for h := range unified {
+		if h.String() == name {
+			return h, true
+		}
+	}
+	return 0, false
+}
+
+// FS is a mounted cgroup file system with the proc that belongs to it. It is a value: copy it freely, use it from any goroutine.
+type FS struct {
+	root, proc string
+	version    Version
+	nested     bool
+	mounts     [hierarchies]string // directory of each hierarchy; "" where there is none
+	files      []file              // what Group reads, in order; shared, never changed
+}
+
+// Detect looks at the tree under rootCgroup and decides which version it is. It goes by the files it finds and not by /proc/mounts:
+// a container may have the host's tree mounted at another place.
+func Detect(rootCgroup, rootProc string) (FS, error) {
+	f := FS{root: filepath.Clean(rootCgroup), proc: filepath.Clean(rootProc)}
+	if err := f.isDir(); err != nil {
+		return FS{}, err
+	}
+	if exists(filepath.Join(f.root, "cgroup.controllers")) {
+		f.version, f.mounts[unified], f.files = V2, f.root, filesV2()
+		f.nested = exists(filepath.Join(f.root, "cgroup.type")) // every cgroup has it but the root
+		return f, nil
+	}
+	entries, err := os.ReadDir(f.root)
+	if err != nil {
+		return FS{}, fmt.Errorf("list cgroup root %s: %w", f.root, err)
+	}
+	for _, e := range entries {
+		dir := filepath.Join(f.root, e.Name())
+		for name := range strings.SplitSeq(e.Name(), ",") { // "cpu,cpuacct" holds both; "cpu" may be a link to it
+			h, ok := hierarchyNamed(name)
+			if ok && f.mounts[h] == "" && exists(filepath.Join(dir, "cgroup.procs")) {
+				f.mounts[h] = dir
+			}
+		}
+	}
+	if len(f.Hierarchies()) == 0 {
+		return FS{}, fmt.Errorf("cgroup root %s: neither cgroup.controllers (cgroup v2) nor a mounted directory cpu, cpuacct, memory, pids or blkio (cgroup v1) is in it; "+
+			"it must be the directory where the host's cgroups are mounted, as a rule /sys/fs/cgroup", f.root)
+	}
+	f.version, f.files = V1, filesV1()
+	if dir := filepath.Join(f.root, "unified"); exists(filepath.Join(dir, "cgroup.controllers")) {
+		f.version, f.mounts[unified], f.files = Hybrid, dir, append(f.files, filesPressure()...)
+	}
+	return f, nil
+}
+
+func (f FS) isDir() error {
+	info, err := os.Stat(f.root)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("cgroup root %s: no such directory; it must be where the host's cgroups are mounted, as a rule /sys/fs/cgroup", f.root)
+	case err != nil:
+		return fmt.Errorf("cgroup root %s: %w", f.root, err)
+	case !info.IsDir():
+		return fmt.Errorf("cgroup root %s: not a directory; it must be where the host's cgroups are mounted, as a rule /sys/fs/cgroup", f.root)
+	}
+	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// Version tells how the hierarchies are mounted.
+func (f FS) Version() Version { return f.version }
+
+// Root is the directory given to Detect.
+func (f FS) Root() string { return f.root }
+
+// Nested reports a v2 root that is itself a child cgroup: the tree of a container with a cgroup namespace of its own, where the host's
+// other containers cannot be seen.
+func (f FS) Nested() bool { return f.nested }
+
+// Hierarchies names what is mounted: of "cpu", "cpuacct", "memory", "pids", "blkio", "unified".
+func (f FS) Hierarchies() []string {
+	var names []string
+	for h, dir := range f.mounts {
+		if dir != "" {
+			names = append(names, hierarchy(h).String())
+		}
+	}
+	return names
+}

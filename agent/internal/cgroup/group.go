@@ -1,0 +1,341 @@
+package cgroup
+
+import (
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Options of Open; the zero value holds all files, ignores faults and reads no network.
+type Options struct {
+	Budget *Budget // descriptors allowed; nil: no limit
+	Faults Faults  // told of values that could not be used; nil: nobody
+	NetPID int     // a process whose network namespace is read through <proc>/NetPID/net/dev; 0: none
+}
+
+// Group is one cgroup with its files held open. Not for concurrent use.
+type Group struct {
+	id    string
+	dirs  [hierarchies]string // absolute; "" where the cgroup is not in that hierarchy
+	files []file
+	fds   []int32 // of files: a descriptor, or absent, or unheld
+	v2    bool
+
+	cpuFile, memoryFile int // index into files, -1 where absent
+
+	held   bool
+	closed bool
+	budget *Budget
+	faults Faults
+
+	proc    string
+	netPID  int
+	netFile string // "PID/net/dev" below proc
+	netFD   int32
+	names   []string // of the interfaces seen
+}
+
+const (
+	absent int32 = -1 // the kernel has no such file
+	unheld int32 = -2 // it is there, to be opened at each reading
+)
+
+// Open finds the files of a cgroup and, as far as the budget goes, opens them. ErrGone where no hierarchy has such a cgroup.
+func (f FS) Open(p Paths, o Options) (*Group, error) {
+	g := &Group{
+		id: p.ID(), files: f.files, fds: make([]int32, len(f.files)), v2: f.version == V2,
+		budget: o.Budget, faults: o.Faults, proc: f.proc, netFD: absent,
+	}
+	found := false
+	for h, rel := range p.rel {
+		if rel == "" || f.mounts[h] == "" {
+			continue
+		}
+		dir := filepath.Join(f.mounts[h], rel)
+		if exists(dir) {
+			g.dirs[h], found = dir, true
+		}
+	}
+	if !found {
+		return nil, fmt.Errorf("open cgroup %q below %s: %w", g.id, f.root, ErrGone)
+	}
+	for i := range g.fds {
+		g.fds[i] = unheld
+	}
+	if !g.hold() {
+		g.budget.countFallback(1)
+		g.probe()
+	}
+	g.cpuFile, g.memoryFile = g.find(cpuacct, cpuUsageV1), g.find(memory, memoryUsageV1)
+	if g.v2 {
+		g.cpuFile, g.memoryFile = g.find(unified, cpuUsageV2), g.find(unified, memoryUsageV2)
+	}
+	g.SetNetPID(o.NetPID)
+	return g, nil
+}
+
+// find is the index of a file that is there, or -1.
+func (g *Group) find(in hierarchy, name string) int {
+	for i, f := range g.files {
+		if f.in == in && f.name == name && g.fds[i] != absent {
+			return i
+		}
+	}
+	return -1
+}
+
+// hold opens every file that is not absent; false, with nothing held, where the budget or the process's limit has no room. The files
+// found missing are marked absent for good.
+func (g *Group) hold() bool {
+	if !g.budget.take(len(g.files)) {
+		return false
+	}
+	opened := 0
+	for i := range g.files {
+		if g.fds[i] == absent {
+			continue
+		}
+		fd, err := g.open(i)
+		if err == errDescriptors {
+			g.release()
+			g.budget.give(len(g.files) - opened)
+			return false
+		}
+		if g.fds[i] = fd; fd >= 0 {
+			opened++
+		}
+	}
+	g.budget.give(len(g.files) - opened)
+	g.held = true
+	return true
+}
+
+// open opens file i; absent where that cannot be done, which is a fault unless the kernel simply has no such file.
+func (g *Group) open(i int) (int32, error) {
+	f := &g.files[i]
+	if g.dirs[f.in] == "" || f.spare && g.fds[i-2] != absent {
+		return absent, nil
+	}
+	fd, err := unix.Open(filepath.Join(g.dirs[f.in], f.name), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		err = reason(err)
+		if err == errDescriptors {
+			return absent, err
+		}
+		g.fault(f.name, err)
+		return absent, nil
+	}
+	return int32(fd), nil
+}
+
+// probe marks the files that are missing, for a group that holds none.
+func (g *Group) probe() {
+	for i := range g.files {
+		fd, err := g.open(i)
+		switch {
+		case fd >= 0:
+			unix.Close(int(fd))
+		case err == nil:
+			g.fds[i] = absent
+		}
+	}
+}
+
+// release closes the held files and counts them back; they stay readable by path.
+func (g *Group) release() {
+	for i, fd := range g.fds {
+		if fd >= 0 {
+			unix.Close(int(fd))
+			g.fds[i] = unheld
+			g.budget.give(1)
+		}
+	}
+	g.held = false
+}
+
+// SetNetPID makes the group read the network namespace of another process, none where pid is 0. A held net/dev outlives its process and
+// pins the namespace: set 0 as soon as the process is known to be gone.
+func (g *Group) SetNetPID(pid int) {
+	if g.netFD >= 0 {
+		unix.Close(int(g.netFD))
+		g.budget.give(1)
+	}
+	g.netFD, g.netPID = absent, max(pid, 0)
+	if g.netPID == 0 || g.closed {
+		return
+	}
+	g.netFD, g.netFile = unheld, strconv.Itoa(pid)+"/net/dev"
+	if !g.held || !g.budget.take(1) {
+		return
+	}
+	fd, err := unix.Open(filepath.Join(g.proc, g.netFile), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err == nil {
+		g.netFD = int32(fd)
+		return
+	}
+	g.budget.give(1)
+	if err = reason(err); err != errDescriptors {
+		g.fault("net/dev", err)
+		g.netFD = absent
+	}
+}
+
+// CloseNet ends the reading of the network and unpins its namespace.
+func (g *Group) CloseNet() { g.SetNetPID(0) }
+
+// Close gives all descriptors back. It may be called twice; reading after it is ErrGone.
+func (g *Group) Close() {
+	if g.closed {
+		return
+	}
+	g.closed = true
+	g.CloseNet()
+	if !g.held {
+		g.budget.countFallback(-1)
+	}
+	g.release()
+}
+
+// ID is the cgroup's path, "/docker/<id>".
+func (g *Group) ID() string { return g.id }
+
+// Held reports whether the files are held open; false means that the budget was reached and each reading opens them anew.
+func (g *Group) Held() bool { return g.held }
+
+// Read takes one full reading. st is overwritten; its slices are reused and stay valid until the next Read into it. buf should have BufferSize
+// bytes. A figure that cannot be had is left out of st.Has. The only errors are ErrGone, after which the group should be closed
+// (st then has what was read before the cgroup went), and a buffer too small to be of use.
+func (g *Group) Read(st *Stats, buf []byte) error {
+	st.reset()
+	if err := g.ready(buf); err != nil {
+		return err
+	}
+	if !g.held && g.hold() {
+		g.budget.countFallback(-1)
+		g.SetNetPID(g.netPID)
+	}
+	var source uint8 // of block I/O
+	for i := range g.files {
+		f := &g.files[i]
+		if g.fds[i] == absent || f.source != 0 && (source != f.source && (f.ops || source != 0)) {
+			continue
+		}
+		b, err := g.load(i, buf)
+		if err == nil {
+			err = f.parse(b, st)
+		}
+		if err != nil {
+			if err == ErrGone {
+				return ErrGone
+			}
+			g.fault(f.name, err)
+		}
+		if f.source != 0 && len(st.IO) > 0 {
+			source = f.source
+		}
+	}
+	if st.Has&(HasIOBytes|HasIOOps) == 0 {
+		st.IO = st.IO[:0] // devices of a file that could not be used
+	}
+	g.readNet(st, buf)
+	if st.Has.All(HasMemoryUsage | HasMemoryInactiveFile) {
+		st.put(HasMemoryWorkingSet, &st.MemoryWorkingSetBytes, floorSub(st.MemoryUsageBytes, st.MemoryInactiveFileBytes), true)
+	}
+	return nil
+}
+
+// readNet reads the network; a process that is gone is no fault and leaves the rest valid.
+func (g *Group) readNet(st *Stats, buf []byte) {
+	var b []byte
+	var err error
+	switch {
+	case g.netFD == absent:
+		return
+	case g.netFD >= 0:
+		b, err = preadAll(int(g.netFD), buf)
+	default:
+		b, err = openReadClose(g.proc, g.netFile, buf)
+	}
+	if err == nil {
+		err = parseNetDev(b, st, &g.names)
+	}
+	if err != nil {
+		g.fault("net/dev", err)
+	}
+}
+
+// ReadCPU takes the CPU usage alone, with one read: the one-second pass. ok is false where the kernel does not give it.
+func (g *Group) ReadCPU(buf []byte) (usage time.Duration, ok bool, err error) {
+	b, err := g.loadOne(g.cpuFile, buf)
+	if b == nil {
+		return 0, false, err
+	}
+	if g.v2 {
+		usage, err = parseCPUUsageUsec(b)
+	} else {
+		usage, err = parseCPUAcctUsage(b)
+	}
+	if err != nil {
+		g.fault(g.files[g.cpuFile].name, err)
+		return 0, false, nil
+	}
+	return usage, true, nil
+}
+
+// ReadMemory takes the current memory usage alone, with one read: the one-second pass where the kernel keeps no peak that can be reset.
+func (g *Group) ReadMemory(buf []byte) (usageBytes uint64, ok bool, err error) {
+	b, err := g.loadOne(g.memoryFile, buf)
+	if b == nil {
+		return 0, false, err
+	}
+	if usageBytes, err = parseNumber(b); err != nil {
+		g.fault(g.files[g.memoryFile].name, err)
+		return 0, false, nil
+	}
+	return usageBytes, true, nil
+}
+
+// loadOne reads file i for the one-second pass: nil where there is none or it cannot be read now.
+func (g *Group) loadOne(i int, buf []byte) ([]byte, error) {
+	if err := g.ready(buf); err != nil || i < 0 {
+		return nil, err
+	}
+	b, err := g.load(i, buf)
+	if err == ErrGone {
+		return nil, ErrGone
+	}
+	if err != nil {
+		g.fault(g.files[i].name, err)
+		return nil, nil
+	}
+	return b, nil
+}
+
+func (g *Group) ready(buf []byte) error {
+	if g.closed {
+		return ErrGone
+	}
+	if len(buf) < minBuffer {
+		return errSmallBuffer
+	}
+	return nil
+}
+
+// load reads the contents of file i; the result aliases buf.
+func (g *Group) load(i int, buf []byte) ([]byte, error) {
+	if fd := g.fds[i]; fd >= 0 {
+		return preadAll(int(fd), buf)
+	}
+	f := &g.files[i]
+	return openReadClose(g.dirs[f.in], f.name, buf)
+}
+
+// fault tells of a value that was there and could not be used; what the kernel does not have, or no longer has, is none.
+func (g *Group) fault(name string, err error) {
+	if g.faults != nil && err != ErrGone && err != errUnsupported {
+		g.faults.ReadFault(name, err.Error())
+	}
+}

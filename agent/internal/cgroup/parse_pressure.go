@@ -1,0 +1,66 @@
+package cgroup
+
+import (
+	"bytes"
+	"time"
+)
+
+// ParsePressure reads a PSI file: "some avg10=0.00 avg60=0.00 avg300=0.00 total=7322" and the same with "full";
+// total is in microseconds. Either line may be missing.
+func ParsePressure(b []byte, p *Pressure) (some, full bool, err error) {
+	for len(b) > 0 {
+		var l []byte
+		l, b = line(b)
+		var field *time.Duration
+		var has *bool
+		switch {
+		case bytes.HasPrefix(l, []byte("some ")):
+			field, has = &p.Some, &some
+		case bytes.HasPrefix(l, []byte("full ")):
+			field, has = &p.Full, &full
+		default:
+			err = errMalformed
+			continue
+		}
+		i := bytes.LastIndexByte(l, '=')
+		if i < 0 || !bytes.HasSuffix(l[:i], []byte(" total")) {
+			err = errMalformed
+			continue
+		}
+		v, bad := parseNumber(l[i+1:])
+		d, fits := duration(v, time.Microsecond)
+		if bad != nil || !fits {
+			err = errMalformed
+			continue
+		}
+		*field, *has = d, true
+	}
+	return some, full, err
+}
+
+func parseCPUPressure(b []byte, st *Stats) error {
+	some, full, err := ParsePressure(b, &st.CPUPressure)
+	st.mark(HasCPUPressure, some)
+	st.mark(HasCPUPressureFull, full)
+	return err
+}
+
+func parseMemoryPressure(b []byte, st *Stats) error {
+	some, full, err := ParsePressure(b, &st.MemoryPressure)
+	st.mark(HasMemoryPressure, some)
+	st.mark(HasMemoryPressureFull, full)
+	return err
+}
+
+func parseIOPressure(b []byte, st *Stats) error {
+	some, full, err := ParsePressure(b, &st.IOPressure)
+	st.mark(HasIOPressure, some)
+	st.mark(HasIOPressureFull, full)
+	return err
+}
+
+func (st *Stats) mark(bit Has, ok bool) {
+	if ok {
+		st.Has |= bit
+	}
+}

@@ -1,0 +1,105 @@
+package cgroup
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Limits of one walk. The deepest layout known, rootless Podman in a user session, puts a container at depth 5; 20,000 directories
+// are 6,000 pods with their slices.
+const (
+	maxWalkDepth = 8
+	maxWalkDirs  = 20_000
+)
+
+// WalkLimitError says that a tree was too large to be walked whole.
+type WalkLimitError struct {
+	Root string
+	Dirs int // directories visited
+}
+
+func (e *WalkLimitError) Error() string {
+	return fmt.Sprintf("walk %s: stopped after %d cgroups", e.Root, e.Dirs)
+}
+
+// Found is a cgroup met by Walk.
+type Found struct {
+	Ref         // ID is "" for a cgroup that is no container
+	Path string // relative to the root, "/docker/ID": for PathsFor
+}
+
+// Walk yields every container's cgroup, and of the others those right below the root ("/docker", "/kubepods", "/system.slice"). It does
+// not look inside containers. On v1 containers are looked for in one hierarchy, the first of cpu, cpuacct, memory, pids, blkio that is mounted;
+// the cgroups below the root in all of them. It costs a directory listing for each cgroup: not for every tick.
+func (f FS) Walk(yield func(Found)) error {
+	w := walker{yield: yield, seen: map[string]bool{}}
+	for h, mount := range f.mounts {
+		if mount == "" || hierarchy(h) == unified && f.version != V2 {
+			continue
+		}
+		if w.root == "" {
+			w.root = mount
+			w.walk("", 1)
+			continue
+		}
+		for _, name := range childDirs(mount) {
+			if _, ok := ParsePath("/" + name); !ok {
+				w.top("/" + name)
+			}
+		}
+	}
+	if w.dirs >= maxWalkDirs {
+		return &WalkLimitError{Root: w.root, Dirs: w.dirs}
+	}
+	return nil
+}
+
+type walker struct {
+	yield func(Found)
+	root  string
+	dirs  int
+	seen  map[string]bool // cgroups below the root
+}
+
+func (w *walker) walk(dir string, depth int) {
+	for _, name := range childDirs(filepath.Join(w.root, dir)) {
+		if w.dirs >= maxWalkDirs {
+			return
+		}
+		w.dirs++
+		path := dir + "/" + name
+		if ref, ok := ParsePath(path); ok {
+			w.yield(Found{Ref: ref, Path: path})
+			continue
+		}
+		if depth == 1 {
+			w.top(path)
+		}
+		if depth < maxWalkDepth {
+			w.walk(path, depth+1)
+		}
+	}
+}
+
+func (w *walker) top(path string) {
+	if !w.seen[path] {
+		w.seen[path] = true
+		w.yield(Found{Path: path})
+	}
+}
+
+// childDirs names the directories in dir; none where it cannot be read, for cgroups come and go during a walk.
+func childDirs(dir string) []string {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
