@@ -1,0 +1,242 @@
+// Package ingest answers POST /api/v1/write: Prometheus remote write 1.0, compressed with snappy or zstd, every part of it limited.
+//
+// A request is stored in full (204), stored without the series and samples that can never be stored (400, naming the
+// first of them; sending it again would not help), refused as a whole (400, 405, 413, 415) or to be sent again later
+// (429 and 503, with Retry-After). What the specification of the protocol asks of a receiver is at
+// https://prometheus.io/docs/specs/prw/remote_write_spec/.
+package ingest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/VictoriaMetrics/VictoriaMetrics/lib/prompb"
+	"github.com/klauspost/compress/zstd"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/plimsoll/plimsoll/collector/internal/engine"
+)
+
+// Store takes the samples. engine.ErrReadOnly and engine.ErrClosed mean: the same again later.
+type Store interface {
+	Append([]prompb.TimeSeries) error
+	AppendMetadata([]prompb.MetricMetadata) error
+	IgnoredSamples() map[string]float64
+}
+
+// Handler is the endpoint. It keeps nothing of a request but the time its agent was heard of.
+type Handler struct {
+	limits Limits
+	store  Store
+	nodes  *Nodes
+	log    *slog.Logger
+
+	requests chan struct{} // being served, their bodies being read
+	decoding chan struct{} // in memory decompressed
+	closing  atomic.Bool
+	buffers  sync.Pool // *buffers
+	zstd     *zstd.Decoder
+
+	m *metrics
+}
+
+type buffers struct {
+	body    bytes.Buffer
+	decoded []byte
+}
+
+// keepBytes is the largest buffer kept for the next request; a batch of an agent with 100 containers takes about 1 MiB.
+const keepBytes = 4 << 20
+
+// New returns the endpoint over store; nodes learns of every agent that writes.
+func New(limits Limits, store Store, nodes *Nodes, log *slog.Logger, reg prometheus.Registerer) (*Handler, error) {
+	limits = limits.withDefaults()
+	if err := limits.validate(); err != nil {
+		return nil, err
+	}
+	decoders := max(2, runtime.GOMAXPROCS(0))
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(uint64(limits.DecodedBytes)), zstd.WithDecoderConcurrency(decoders), zstd.WithDecoderLowmem(true))
+	if err != nil {
+		return nil, fmt.Errorf("zstd decoder: %w", err)
+	}
+	h := &Handler{limits: limits, store: store, nodes: nodes, log: log, zstd: dec, m: newMetrics(reg, store),
+		requests: make(chan struct{}, limits.Concurrency), decoding: make(chan struct{}, decoders)}
+	h.buffers.New = func() any { return new(buffers) }
+	return h, nil
+}
+
+// Close makes every further request answer 503. Those running are the server's to wait for.
+func (h *Handler) Close() { h.closing.Store(true) }
+
+// refusal is an answer other than 204.
+type refusal struct {
+	code       int
+	retryAfter time.Duration // 0: sending the same again is of no use
+	reason     string
+}
+
+func refuse(code int, format string, args ...any) *refusal {
+	return &refusal{code: code, reason: fmt.Sprintf(format, args...)}
+}
+
+func later(code int, after time.Duration, reason string) *refusal {
+	return &refusal{code: code, retryAfter: after, reason: reason}
+}
+
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	start := h.limits.Now()
+	answer := h.serve(w, r)
+	h.m.duration.Observe(h.limits.Now().Sub(start).Seconds())
+	if answer == nil {
+		h.m.requests.WithLabelValues("204").Inc()
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	h.m.requests.WithLabelValues(strconv.Itoa(answer.code)).Inc()
+	h.log.Debug("write refused", "code", answer.code, "reason", answer.reason, "from", r.RemoteAddr)
+	if answer.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(answer.retryAfter/time.Second)))
+	}
+	http.Error(w, answer.reason, answer.code)
+}
+
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) *refusal {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		return refuse(http.StatusMethodNotAllowed, "remote write is a POST")
+	}
+	if h.closing.Load() {
+		return later(http.StatusServiceUnavailable, 5*time.Second, "the collector is stopping")
+	}
+	if answer := checkHeaders(w, r); answer != nil {
+		return answer
+	}
+	select {
+	case h.requests <- struct{}{}:
+		defer func() { <-h.requests }()
+	default:
+		return later(http.StatusTooManyRequests, time.Second, fmt.Sprintf("%d writes are being served (--limit.write-concurrency)", cap(h.requests)))
+	}
+	buf := h.buffers.Get().(*buffers)
+	defer h.release(buf)
+	if answer := h.readBody(w, r, buf); answer != nil {
+		return answer
+	}
+	select {
+	case h.decoding <- struct{}{}:
+		defer func() { <-h.decoding }()
+	case <-r.Context().Done():
+		return later(http.StatusServiceUnavailable, time.Second, "the sender left before its turn")
+	}
+	decoded, answer := h.decompress(r.Header.Get("Content-Encoding"), buf.body.Bytes(), buf.decoded)
+	if answer != nil {
+		return answer
+	}
+	buf.decoded = decoded
+	return h.ingest(decoded)
+}
+
+// checkHeaders refuses what is not remote write 1.0. A missing or odd Content-Type and any protocol version header are
+// tolerated: the message itself decides.
+func checkHeaders(w http.ResponseWriter, r *http.Request) *refusal {
+	switch encoding := r.Header.Get("Content-Encoding"); encoding {
+	case "", "snappy", "zstd":
+	default:
+		w.Header().Set("Accept-Encoding", "zstd, snappy")
+		return refuse(http.StatusUnsupportedMediaType, "Content-Encoding %.40q is not supported; use snappy or zstd", encoding)
+	}
+	if proto := r.Header.Get("Content-Type"); strings.Contains(proto, "io.prometheus.write.v2") {
+		return refuse(http.StatusUnsupportedMediaType, "Content-Type %.80q is remote write 2.0; send 1.0, prometheus.WriteRequest", proto)
+	}
+	return nil
+}
+
+func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, buf *buffers) *refusal {
+	limit := h.limits.BodyBytes
+	tooLarge := refuse(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes (--limit.write-body)", limit)
+	if r.ContentLength > limit {
+		return tooLarge
+	}
+	_, err := buf.body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
+	h.m.receivedBytes.Add(float64(buf.body.Len()))
+	var exceeded *http.MaxBytesError
+	switch {
+	case errors.As(err, &exceeded):
+		return tooLarge
+	case err != nil:
+		return refuse(http.StatusBadRequest, "read the body: %v", err)
+	}
+	return nil
+}
+
+// ingest stores the message in body. The decoded labels point into body.
+func (h *Handler) ingest(body []byte) *refusal {
+	size, err := measure(body)
+	if err != nil {
+		return refuse(http.StatusBadRequest, "not a remote write 1.0 message: %v", err)
+	}
+	if size.series > h.limits.Series {
+		h.m.reject(reasonRequestSize, size.samples)
+		return refuse(http.StatusRequestEntityTooLarge, "the request has %d series, the most is %d (--limit.write-series); send smaller batches", size.series, h.limits.Series)
+	}
+	if most := decodedCostFactor * h.limits.DecodedBytes; size.memoryBytes > most {
+		h.m.reject(reasonRequestSize, size.samples)
+		return refuse(http.StatusRequestEntityTooLarge, "the request would take %d bytes of memory, the most is %d (%d times --limit.write-decoded); send smaller batches", size.memoryBytes, most, decodedCostFactor)
+	}
+	u := prompb.GetWriteRequestUnmarshaler()
+	defer prompb.PutWriteRequestUnmarshaler(u)
+	wr, err := u.UnmarshalProtobuf(body)
+	if err != nil {
+		return refuse(http.StatusBadRequest, "not a remote write 1.0 message: %v", err)
+	}
+	return h.storeValid(wr)
+}
+
+func (h *Handler) storeValid(wr *prompb.WriteRequest) *refusal {
+	now := h.limits.Now()
+	series := len(wr.Timeseries)
+	valid, faults := h.limits.admit(wr.Timeseries, now)
+	for reason, n := range faults.samples {
+		h.m.reject(reason, n)
+	}
+	h.nodes.observe(valid, now)
+	samples := 0
+	for i := range valid {
+		samples += len(valid[i].Samples)
+	}
+	err := h.store.Append(valid)
+	if err == nil && len(wr.Metadata) > 0 {
+		err = h.store.AppendMetadata(h.limits.admitMetadata(wr.Metadata))
+	}
+	switch {
+	case errors.Is(err, engine.ErrReadOnly):
+		return later(http.StatusServiceUnavailable, 30*time.Second, err.Error())
+	case errors.Is(err, engine.ErrClosed):
+		return later(http.StatusServiceUnavailable, 5*time.Second, "the collector is stopping")
+	case err != nil:
+		return refuse(http.StatusInternalServerError, "store: %v", err)
+	}
+	h.m.ingested.Add(float64(samples))
+	if faults.first != "" {
+		return refuse(http.StatusBadRequest, "%d of %d series rejected in full or in part, the rest is stored; the first: %s", faults.series, series, faults.first)
+	}
+	return nil
+}
+
+func (h *Handler) release(b *buffers) {
+	if b.body.Cap() > keepBytes || cap(b.decoded) > keepBytes {
+		return
+	}
+	b.body.Reset()
+	b.decoded = b.decoded[:0]
+	h.buffers.Put(b)
+}

@@ -1,0 +1,78 @@
+package ingest
+
+import (
+	"fmt"
+	"time"
+)
+
+// Limits of what is accepted. The zero value of a field means its default.
+type Limits struct {
+	// BodyBytes bounds a request as sent. Default 32 MiB: some 300,000 samples.
+	BodyBytes int64
+	// DecodedBytes bounds it decompressed, checked in the header before memory is taken. Default 128 MiB.
+	DecodedBytes int64
+	// Series bounds the series of one request. Default 200,000.
+	Series int
+	// Concurrency bounds the requests served at once; more get 429. Default 64.
+	Concurrency int
+	// Labels bounds the labels of a series, __name__ included. Default 60.
+	Labels int
+	// NameBytes and ValueBytes bound a label's name and value. Defaults 256 and 4096.
+	NameBytes, ValueBytes int
+	// Future is how far a timestamp may lie ahead of our clock. Default 10 minutes.
+	Future time.Duration
+	// Retention is how far back it may lie: older samples would not be kept. Default 90 days; give the engine's.
+	Retention time.Duration
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
+}
+
+// decodedCostFactor bounds the memory a message takes once decoded, in multiples of DecodedBytes. Ordinary messages take
+// one to two times their bytes; one made of empty series takes 16 times.
+const decodedCostFactor = 4
+
+func (l Limits) withDefaults() Limits {
+	fill(&l.BodyBytes, 32<<20)
+	fill(&l.DecodedBytes, 128<<20)
+	fill(&l.Series, 200_000)
+	fill(&l.Concurrency, 64)
+	fill(&l.Labels, 60)
+	fill(&l.NameBytes, 256)
+	fill(&l.ValueBytes, 4096)
+	fill(&l.Future, 10*time.Minute)
+	fill(&l.Retention, 90*24*time.Hour)
+	if l.Now == nil {
+		l.Now = time.Now
+	}
+	return l
+}
+
+func fill[T int | int64 | time.Duration](v *T, to T) {
+	if *v == 0 {
+		*v = to
+	}
+}
+
+func (l Limits) validate() error {
+	within := func(what string, v, least, most int64) error {
+		if v < least || v > most {
+			return fmt.Errorf("limit of %s is %d, outside %d to %d", what, v, least, most)
+		}
+		return nil
+	}
+	for _, err := range []error{
+		within("the body's bytes", l.BodyBytes, 1<<10, 1<<30),
+		within("the decoded bytes", l.DecodedBytes, 1<<10, 4<<30),
+		within("series per request", int64(l.Series), 1, 100_000_000),
+		within("concurrent writes", int64(l.Concurrency), 1, 10_000),
+		within("labels per series", int64(l.Labels), 1, 1000),
+		within("a label name's bytes", int64(l.NameBytes), 1, 32<<10),
+		within("a label value's bytes", int64(l.ValueBytes), 1, 32<<10),
+		within("the future's seconds", int64(l.Future/time.Second), 1, 2*24*3600),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
