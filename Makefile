@@ -9,7 +9,7 @@ GOFOLDERS := agent collector dashboards alerts deploy .ci
 # One set of build settings for build, check and test, so that the large dependencies are compiled once.
 # Without cgo the binaries are static and need no C compiler.
 export CGO_ENABLED ?= 0
-export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
+export GOFLAGS := $(strip $(filter-out -trimpath,$(GOFLAGS)) -trimpath)
 
 # Images: `make images IMAGE_PREFIX=registry.example/ops/ IMAGE_TAG=v1`. CA_BUNDLE becomes the images' trusted roots.
 DOCKER       ?= docker

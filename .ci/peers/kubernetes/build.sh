@@ -3,6 +3,9 @@
 # What is already there is kept. Kubernetes is a peer of the tests only; nothing of it is committed or shipped.
 set -euo pipefail
 out=$1; shift
+mkdir -p "$out"
+exec 9> "$out/lock"
+flock 9 # another run may be building them
 version=${PLIMSOLL_KUBERNETES_VERSION:-v1.34.4}
 staging=v0.${version#v1.}
 missing=()
