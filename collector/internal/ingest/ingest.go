@@ -33,11 +33,22 @@ type Store interface {
 	IgnoredSamples() map[string]float64
 }
 
-// Handler is the endpoint. It keeps nothing of a request but the time its agent was heard of.
+// Config of the endpoint. Nodes is required.
+type Config struct {
+	Limits Limits
+	// Nodes learns of every agent that writes.
+	Nodes *Nodes
+	// EventMetrics are metrics whose every change someone waits for; OnEvent is called after a change has been stored.
+	EventMetrics []string
+	OnEvent      func()
+}
+
+// Handler is the endpoint.
 type Handler struct {
 	limits Limits
 	store  Store
 	nodes  *Nodes
+	events *events
 	log    *slog.Logger
 
 	requests chan struct{} // being served, their bodies being read
@@ -57,9 +68,9 @@ type buffers struct {
 // keepBytes is the largest buffer kept for the next request; a batch of an agent with 100 containers takes about 1 MiB.
 const keepBytes = 4 << 20
 
-// New returns the endpoint over store; nodes learns of every agent that writes.
-func New(limits Limits, store Store, nodes *Nodes, log *slog.Logger, reg prometheus.Registerer) (*Handler, error) {
-	limits = limits.withDefaults()
+// New returns the endpoint over store.
+func New(cfg Config, store Store, log *slog.Logger, reg prometheus.Registerer) (*Handler, error) {
+	limits := cfg.Limits.withDefaults()
 	if err := limits.validate(); err != nil {
 		return nil, err
 	}
@@ -68,7 +79,7 @@ func New(limits Limits, store Store, nodes *Nodes, log *slog.Logger, reg prometh
 	if err != nil {
 		return nil, fmt.Errorf("zstd decoder: %w", err)
 	}
-	h := &Handler{limits: limits, store: store, nodes: nodes, log: log, zstd: dec, m: newMetrics(reg, store),
+	h := &Handler{limits: limits, store: store, nodes: cfg.Nodes, events: newEvents(cfg.EventMetrics, cfg.OnEvent), log: log, zstd: dec, m: newMetrics(reg, store),
 		requests: make(chan struct{}, limits.Concurrency), decoding: make(chan struct{}, decoders)}
 	h.buffers.New = func() any { return new(buffers) }
 	return h, nil
@@ -209,6 +220,7 @@ func (h *Handler) storeValid(wr *prompb.WriteRequest) *refusal {
 		h.m.reject(reason, n)
 	}
 	h.nodes.observe(valid, now)
+	happened := h.events.happened(valid)
 	samples := 0
 	for i := range valid {
 		samples += len(valid[i].Samples)
@@ -226,6 +238,9 @@ func (h *Handler) storeValid(wr *prompb.WriteRequest) *refusal {
 		return refuse(http.StatusInternalServerError, "store: %v", err)
 	}
 	h.m.ingested.Add(float64(samples))
+	if happened {
+		h.events.tell()
+	}
 	if faults.first != "" {
 		return refuse(http.StatusBadRequest, "%d of %d series rejected in full or in part, the rest is stored; the first: %s", faults.series, series, faults.first)
 	}

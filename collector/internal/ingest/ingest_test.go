@@ -55,7 +55,7 @@ type bench struct {
 func newBench(t *testing.T, limits Limits, store Store) bench {
 	t.Helper()
 	reg := prometheus.NewRegistry()
-	h, err := New(limits, store, OpenNodes(NodesConfig{}, quiet(), reg), quiet(), reg)
+	h, err := New(Config{Limits: limits, Nodes: OpenNodes(NodesConfig{}, quiet(), reg)}, store, quiet(), reg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -359,8 +359,33 @@ func TestWhatTheEngineDroppedIsAReasonOfItsOwn(t *testing.T) {
 
 func TestLimitsAreChecked(t *testing.T) {
 	for _, l := range []Limits{{BodyBytes: 1}, {DecodedBytes: -1}, {Series: -1}, {Concurrency: -1}, {Labels: 5000}, {NameBytes: 1 << 20}, {ValueBytes: 1 << 20}, {Future: 100 * 24 * time.Hour}} {
-		if _, err := New(l, stub{}, nil, quiet(), prometheus.NewRegistry()); err == nil {
+		if _, err := New(Config{Limits: l}, stub{}, quiet(), prometheus.NewRegistry()); err == nil {
 			t.Errorf("%+v is accepted", l)
+		}
+	}
+}
+
+func TestAChangeOfAnEventMetricIsTold(t *testing.T) {
+	told := 0
+	reg := prometheus.NewRegistry()
+	h, err := New(Config{Nodes: OpenNodes(NodesConfig{}, quiet(), reg), EventMetrics: []string{"oom_total"}, OnEvent: func() { told++ }}, stub{}, quiet(), reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := bench{h, reg}
+	send := func(name string, v float64) {
+		b.post("snappy", snap(wire.AppendSeries(nil, encoded([]string{"__name__", name, "container", "a"}), v, time.Now().UnixMilli())))
+	}
+	for _, step := range []struct {
+		name  string
+		value float64
+		want  int // told so far
+	}{
+		{"oom_total", 0, 0}, {"oom_total", 0, 0}, {"cpu_total", 5, 0}, {"oom_total", 1, 1}, {"oom_total", 1, 1},
+		{"oom_total", wire.Stale(), 1}, {"oom_total", 3, 2}, // not known since it ended: rather once too often
+	} {
+		if send(step.name, step.value); told != step.want {
+			t.Errorf("after %s %v: told %d times, want %d", step.name, step.value, told, step.want)
 		}
 	}
 }

@@ -155,14 +155,17 @@ func (n *Nodes) List() []Node {
 	return nodes
 }
 
-// ServeHTTP answers with {"nodes": […]}, LastReceived in RFC 3339.
+// ServeHTTP answers as the Prometheus API does, data being the list of nodes, times in RFC 3339.
 func (n *Nodes) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	nodes := n.List()
 	if nodes == nil {
 		nodes = []Node{}
 	}
 	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(map[string][]Node{"nodes": nodes})
+	json.NewEncoder(w).Encode(struct {
+		Status string `json:"status"`
+		Data   []Node `json:"data"`
+	}{"success", nodes})
 }
 
 func lastReceivedDesc() *prometheus.Desc {

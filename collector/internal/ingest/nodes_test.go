@@ -33,11 +33,14 @@ func TestAnAgentIsKnownByItsBuildInfo(t *testing.T) {
 	}
 	w := httptest.NewRecorder()
 	b.nodes.ServeHTTP(w, httptest.NewRequest("GET", "/api/nodes", nil))
-	var got struct{ Nodes []map[string]string }
+	var got struct {
+		Status string
+		Data   []map[string]string
+	}
 	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
-	if n := got.Nodes; len(n) != 1 || n[0]["node"] != "n1" || n[0]["idc"] != "east" || n[0]["cluster"] != "c1" || n[0]["agent_version"] != "1.1" || !strings.HasSuffix(n[0]["last_received"], "Z") {
+	if n := got.Data; got.Status != "success" || len(n) != 1 || n[0]["node"] != "n1" || n[0]["idc"] != "east" || n[0]["cluster"] != "c1" || n[0]["agent_version"] != "1.1" || !strings.HasSuffix(n[0]["last_received"], "Z") {
 		t.Errorf("got %s", w.Body)
 	}
 }

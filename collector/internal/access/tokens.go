@@ -1,0 +1,144 @@
+package access
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// token is one entry of the tokens file. Its secret is not in the file, only the SHA-256 of it.
+type token struct {
+	Name   string
+	sum    [sha256.Size]byte
+	scopes []Scope
+}
+
+func (t token) may(scope Scope) bool {
+	return slices.Contains(t.scopes, scope) || slices.Contains(t.scopes, Admin)
+}
+
+// mostTokens bounds the file, as every request is compared with all of them.
+const mostTokens = 10_000
+
+// readTokens reads
+//
+//	tokens:
+//	  - name: agents of east
+//	    sha256: 64 hex digits, as `printf %s SECRET | sha256sum` prints
+//	    scopes: [write]
+//
+// Any other field is an error, so that no restriction someone wrote down is silently not applied.
+func readTokens(path string) ([]token, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	tokens, err := parseTokens(path, text)
+	if err != nil {
+		return nil, err
+	}
+	return tokens, nil
+}
+
+func parseTokens(path string, text []byte) ([]token, error) {
+	var doc yaml.Node
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	if err := decoder.Decode(&doc); errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("%s:1: the file is empty; it needs `tokens:` with a list", path)
+	} else if err != nil {
+		return nil, atLine(path, err)
+	}
+	fields, err := fieldsOf(path, doc.Content[0], "tokens")
+	if err != nil {
+		return nil, err
+	}
+	list := fields["tokens"]
+	if list == nil || list.Kind != yaml.SequenceNode || len(list.Content) == 0 {
+		return nil, fmt.Errorf("%s:%d: `tokens:` needs a list of at least one token", path, doc.Content[0].Line)
+	}
+	if len(list.Content) > mostTokens {
+		return nil, fmt.Errorf("%s:%d: %d tokens, the most is %d", path, list.Line, len(list.Content), mostTokens)
+	}
+	var tokens []token
+	for _, node := range list.Content {
+		t, err := parseToken(path, node)
+		if err != nil {
+			return nil, err
+		}
+		for _, earlier := range tokens {
+			if earlier.Name == t.Name || earlier.sum == t.sum {
+				return nil, fmt.Errorf("%s:%d: name or sha256 of token %q is also that of token %q", path, node.Line, t.Name, earlier.Name)
+			}
+		}
+		tokens = append(tokens, t)
+	}
+	return tokens, nil
+}
+
+// atLine writes the line of a YAML error as file:line, as all others.
+func atLine(path string, err error) error {
+	if line, text, ok := strings.Cut(strings.TrimPrefix(err.Error(), "yaml: line "), ": "); ok && strings.HasPrefix(err.Error(), "yaml: line ") {
+		return fmt.Errorf("%s:%s: %s", path, line, text)
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
+func parseToken(path string, node *yaml.Node) (token, error) {
+	fields, err := fieldsOf(path, node, "name", "sha256", "scopes")
+	if err != nil {
+		return token{}, err
+	}
+	for _, name := range []string{"name", "sha256", "scopes"} {
+		if fields[name] == nil {
+			return token{}, fmt.Errorf("%s:%d: the token has no %s", path, node.Line, name)
+		}
+	}
+	t := token{Name: fields["name"].Value}
+	if fields["name"].Kind != yaml.ScalarNode || t.Name == "" {
+		return token{}, fmt.Errorf("%s:%d: the name is empty", path, fields["name"].Line)
+	}
+	sum, err := hex.DecodeString(fields["sha256"].Value)
+	if err != nil || len(sum) != sha256.Size {
+		return token{}, fmt.Errorf("%s:%d: sha256 of token %q is not %d hex digits", path, fields["sha256"].Line, t.Name, 2*sha256.Size)
+	}
+	copy(t.sum[:], sum)
+	scopes := fields["scopes"]
+	if scopes.Kind != yaml.SequenceNode || len(scopes.Content) == 0 {
+		return token{}, fmt.Errorf("%s:%d: scopes of token %q is not a list, for example [write, read]", path, scopes.Line, t.Name)
+	}
+	for _, s := range scopes.Content {
+		scope := Scope(s.Value)
+		if !slices.Contains([]Scope{Write, Read, Admin}, scope) {
+			return token{}, fmt.Errorf("%s:%d: scope %q of token %q is none of write, read, admin", path, s.Line, s.Value, t.Name)
+		}
+		t.scopes = append(t.scopes, scope)
+	}
+	return t, nil
+}
+
+// fieldsOf are the values of a mapping by name; a name that is not known, or comes twice, is an error.
+func fieldsOf(path string, node *yaml.Node, known ...string) (map[string]*yaml.Node, error) {
+	if node.Kind != yaml.MappingNode {
+		return nil, fmt.Errorf("%s:%d: expected fields of %v", path, node.Line, known)
+	}
+	fields := map[string]*yaml.Node{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key, value := node.Content[i], node.Content[i+1]
+		if !slices.Contains(known, key.Value) {
+			return nil, fmt.Errorf("%s:%d: unknown field %q, known are %v", path, key.Line, key.Value, known)
+		}
+		if fields[key.Value] != nil {
+			return nil, fmt.Errorf("%s:%d: field %q comes twice", path, key.Line, key.Value)
+		}
+		fields[key.Value] = value
+	}
+	return fields, nil
+}
