@@ -1,0 +1,112 @@
+package inventory
+
+import (
+	"time"
+
+	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
+	"github.com/plimsoll/plimsoll/agent/internal/docker"
+	"github.com/plimsoll/plimsoll/agent/internal/identity"
+)
+
+// Container is a real container, named by its runtime.
+type Container struct {
+	ID cgroup.ContainerID
+	// Life tells the lives of one ID apart: it is new with every start.
+	Life uint64
+	// PID is the container's first process; 0 when it had exited before anyone could ask. CgroupPath is where the runtime, or
+	// the tree, says the cgroup is.
+	PID                int
+	CgroupPath         string
+	Labels             identity.Labels
+	Slot               SlotKey
+	Health             HealthState
+	Created, StartedAt time.Time
+	RestartCount       int
+	NetworkMode        string
+	Paused             bool
+}
+
+// HostNetwork tells that the container has no network of its own: the interfaces it sees are the node's.
+func (c Container) HostNetwork() bool { return c.NetworkMode == "host" }
+
+// HealthState is the value of container_health_state.
+type HealthState int8
+
+// The states of a health check. A check that is starting is not healthy yet.
+const (
+	NoHealthCheck HealthState = -1
+	NotHealthy    HealthState = 0
+	Healthy       HealthState = 1
+)
+
+func healthState(h docker.Health) HealthState {
+	switch h {
+	case docker.HealthHealthy:
+		return Healthy
+	case docker.HealthStarting, docker.HealthUnhealthy:
+		return NotHealthy
+	default:
+		return NoHealthCheck
+	}
+}
+
+// Exit is how a life ended.
+type Exit struct {
+	Code int
+	// Known is false when nobody could say how it ended; Code is 0 then.
+	Known, OOMKilled bool
+	Reason           Reason
+}
+
+// Reason sorts exits.
+type Reason uint8
+
+// The reasons of an exit.
+const (
+	Unknown   Reason = iota // nobody could say
+	Completed               // code 0
+	Failed                  // any other code
+	Signalled               // by a signal: code 128 + its number; a stop counts here, as the program may not handle it
+	KilledOOM               // the kernel ran out of memory for it
+
+	reasonCount
+)
+
+// Reasons are all there are.
+func Reasons() []Reason { return []Reason{Completed, Failed, Signalled, KilledOOM, Unknown} }
+
+// String is the value of a label reason.
+func (r Reason) String() string {
+	switch r {
+	case Completed:
+		return "completed"
+	case Failed:
+		return "error"
+	case Signalled:
+		return "signal"
+	case KilledOOM:
+		return "oom_killed"
+	default:
+		return "unknown"
+	}
+}
+
+// lastSignal is the highest signal number of Linux (SIGRTMAX).
+const lastSignal = 64
+
+func exitOf(code int, known, oomKilled bool) Exit {
+	e := Exit{Code: code, Known: known, OOMKilled: oomKilled}
+	switch {
+	case oomKilled && (code != 0 || !known):
+		e.Reason = KilledOOM
+	case !known:
+		e.Reason = Unknown
+	case code == 0:
+		e.Reason = Completed
+	case code > 128 && code <= 128+lastSignal:
+		e.Reason = Signalled
+	default:
+		e.Reason = Failed
+	}
+	return e
+}

@@ -1,0 +1,60 @@
+package inventory
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/plimsoll/plimsoll/agent/internal/identity"
+)
+
+type metrics struct {
+	unresolvedRefused, containersRefused, slotsRefused, eventsLost, truncated, walkErrors prometheus.Counter
+}
+
+func newMetrics(registerer prometheus.Registerer, t *Table) (*metrics, error) {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_" + name, Help: help})
+	}
+	m := &metrics{
+		unresolvedRefused: counter("containers_unresolved_refused_total", "Unnamed containers of the cgroup tree not even held back, because the limit was reached."),
+		containersRefused: counter("containers_refused_total", "Container starts left out because the limit of containers was reached."),
+		slotsRefused:      counter("slots_refused_total", "Containers without slot counters because the limit of slots was reached."),
+		eventsLost:        counter("inventory_events_lost_total", "Births, changes and deaths that had no room until the sampler drained them; the sampler compares the tables then."),
+		truncated:         counter("label_values_truncated_total", "Label values cut to the longest allowed."),
+		walkErrors:        counter("cgroup_walk_errors_total", "Walks of the cgroup tree that failed or hit a limit."),
+	}
+	if registerer == nil {
+		return m, nil
+	}
+	gauge := func(name, help string, value func() int) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_agent_" + name, Help: help}, func() float64 {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			return float64(value())
+		})
+	}
+	for _, c := range []prometheus.Collector{
+		m.unresolvedRefused, m.containersRefused, m.slotsRefused, m.eventsLost, m.truncated, m.walkErrors,
+		gauge("containers", "Real containers that run.", func() int { return t.count((*entry).shown) }),
+		gauge("containers_unassigned", "Real containers that run and belong to no project.", func() int {
+			return t.count(func(e *entry) bool { return e.shown() && e.Labels.Project == identity.Unassigned })
+		}),
+		gauge("containers_unresolved", "Containers that no runtime names; they are held back.", func() int {
+			return len(t.unresolved) + t.count(func(e *entry) bool { return e.live && !e.resolved && !e.sandbox })
+		}),
+		gauge("slots", "Places in workloads that are counted for, the empty ones of the last 15 minutes included.", func() int { return len(t.slots) }),
+	} {
+		if err := registerer.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+func (t *Table) count(which func(*entry) bool) (n int) {
+	for _, e := range t.containers {
+		if which(e) {
+			n++
+		}
+	}
+	return n
+}
