@@ -91,6 +91,7 @@ func parseIOStat(b []byte, st *Stats) error {
 	var bad error
 	var dev *IODevice
 	var major, minor uint32
+	named := false // the last device word could be read
 	for len(b) > 0 {
 		if b[0] == ' ' || b[0] == '\n' {
 			b = b[1:]
@@ -106,8 +107,8 @@ func parseIOStat(b []byte, st *Stats) error {
 		if eq < 0 {
 			dev = nil
 			var rest []byte
-			var ok bool
-			if major, minor, rest, ok = majorMinor(word); !ok || len(rest) != 0 {
+			major, minor, rest, named = majorMinor(word)
+			if named = named && len(rest) == 0; !named {
 				bad = errMalformed
 			}
 			continue
@@ -126,8 +127,8 @@ func parseIOStat(b []byte, st *Stats) error {
 			continue
 		}
 		v, err := parseNumber(word[eq+1:])
-		if err != nil {
-			bad = err
+		if err != nil || !named {
+			bad = errMalformed
 			continue
 		}
 		if dev == nil {
