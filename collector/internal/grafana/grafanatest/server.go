@@ -1,0 +1,204 @@
+// Package grafanatest runs a real Grafana 10 server for tests: on a port of its own, with data that is thrown away.
+//
+// The server is not part of the project (it is AGPL); .ci/run builds it from the Go module proxy into a cache folder.
+// A test that needs it is skipped where it is absent, and fails there when CI=true.
+package grafanatest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Server is one running Grafana, seen as one of its organisations.
+type Server struct {
+	URL   string // http://127.0.0.1:port
+	OrgID int    // 1 is the one Grafana begins with
+	names int    // how many things it has named
+}
+
+// Start runs a Grafana until the test ends. It costs about six seconds.
+func Start(t testing.TB) *Server {
+	t.Helper()
+	binary, home := find(t)
+	data := t.TempDir()
+	for _, folder := range []string{"log", "plugins", "provisioning/datasources", "provisioning/dashboards", "provisioning/plugins", "provisioning/notifiers", "provisioning/alerting"} {
+		if err := os.MkdirAll(filepath.Join(data, folder), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	port := freePort(t)
+	config := filepath.Join(data, "grafana.ini")
+	if err := os.WriteFile(config, []byte(ini(data, port)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.Create(filepath.Join(data, "stdout.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(binary, "server", "--homepath", home, "--config", config)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start Grafana: %v", err)
+	}
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-ended:
+		case <-time.After(5 * time.Second):
+			_ = cmd.Process.Kill()
+			<-ended
+		}
+		log.Close()
+	})
+	s := &Server{URL: "http://127.0.0.1:" + strconv.Itoa(port), OrgID: 1}
+	s.wait(t, ended, log.Name())
+	return s
+}
+
+// find gives the binary and the folder with Grafana's defaults: PLIMSOLL_GRAFANA (the folder that holds both, or the
+// binary), else the default cache.
+func find(t testing.TB) (binary, home string) {
+	t.Helper()
+	where := os.Getenv("PLIMSOLL_GRAFANA")
+	if where == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			absent(t, err.Error())
+		}
+		where = filepath.Join(cache, "plimsoll", "grafana-10.0.0-1")
+	}
+	if info, err := os.Stat(where); err == nil && info.IsDir() {
+		where = filepath.Join(where, "grafana")
+	}
+	if _, err := exec.LookPath(where); err != nil {
+		absent(t, fmt.Sprintf("no Grafana at %s: .ci/run builds one", where))
+	}
+	named, err := os.ReadFile(filepath.Join(filepath.Dir(where), "homepath"))
+	if err != nil {
+		absent(t, err.Error())
+	}
+	home = strings.TrimSpace(string(named))
+	if _, err := os.Stat(filepath.Join(home, "conf", "defaults.ini")); err != nil {
+		absent(t, fmt.Sprintf("Grafana's defaults are gone: %v", err))
+	}
+	return where, home
+}
+
+func absent(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func ini(data string, port int) string {
+	return fmt.Sprintf(`[paths]
+data = %[1]s
+logs = %[1]s/log
+plugins = %[1]s/plugins
+provisioning = %[1]s/provisioning
+[server]
+http_addr = 127.0.0.1
+http_port = %[2]d
+[analytics]
+reporting_enabled = false
+check_for_updates = false
+check_for_plugin_updates = false
+[security]
+admin_user = admin
+admin_password = admin
+disable_gravatar = true
+angular_support_enabled = false
+`, data, port)
+}
+
+func (s *Server) wait(t testing.TB, ended <-chan struct{}, logFile string) {
+	t.Helper()
+	for deadline := time.Now().Add(90 * time.Second); time.Now().Before(deadline); {
+		if resp, err := http.Get(s.URL + "/api/health"); err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		select {
+		case <-ended:
+			said, _ := os.ReadFile(logFile)
+			t.Fatalf("Grafana ended at its start:\n%s", tail(said))
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+	said, _ := os.ReadFile(logFile)
+	t.Fatalf("Grafana did not come up in 90 s:\n%s", tail(said))
+}
+
+func tail(b []byte) []byte { return b[max(0, len(b)-2000):] }
+
+// Do calls the API as the server's administrator and decodes the answer into out, which may be nil. It gives the
+// status; the test fails only when there is no answer.
+func (s *Server) Do(t testing.TB, method, path string, body, out any) int {
+	t.Helper()
+	var payload io.Reader
+	if body != nil {
+		raw, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		payload = bytes.NewReader(raw)
+	}
+	req, err := http.NewRequest(method, s.URL+path, payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.SetBasicAuth("admin", "admin")
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("X-Grafana-Org-Id", strconv.Itoa(s.OrgID))
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	defer resp.Body.Close()
+	raw, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, path, err)
+	}
+	if out != nil {
+		if err := json.Unmarshal(raw, out); err != nil {
+			t.Fatalf("%s %s: %v in %s", method, path, err, raw)
+		}
+	}
+	return resp.StatusCode
+}
+
+func (s *Server) must(t testing.TB, method, path string, body, out any) {
+	t.Helper()
+	if status := s.Do(t, method, path, body, out); status != http.StatusOK && status != http.StatusCreated {
+		t.Fatalf("%s %s: status %d", method, path, status)
+	}
+}
