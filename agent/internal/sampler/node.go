@@ -1,0 +1,75 @@
+package sampler
+
+import (
+	"errors"
+
+	"github.com/plimsoll/plimsoll/agent/catalog"
+	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
+	"github.com/plimsoll/plimsoll/agent/internal/series"
+	"github.com/plimsoll/plimsoll/agent/wire"
+)
+
+// sampleNode adds the node's own series (id="/") and the machine's to the batch.
+func (s *Sampler) sampleNode() {
+	m := s.cfg.Node.Machine()
+	if err := s.node.read(s.buf, s.cfg.Node.DeviceName); err != nil {
+		s.failing = true
+		s.metrics.targetErrors.Inc()
+	}
+	if !m.BootTime.IsZero() {
+		s.node.set.Put(catalog.StartTime, float64(m.BootTime.Unix()))
+	}
+	s.node.set.Put(catalog.ScrapeError, truth(s.failing))
+	at := s.node.at.UnixMilli()
+	s.batch.add(s.node.set, at)
+
+	s.machine.Begin()
+	for id, value := range map[catalog.ID]float64{
+		catalog.MachineCores:         float64(m.Cores),
+		catalog.MachinePhysicalCores: float64(m.PhysicalCores),
+		catalog.MachineSockets:       float64(m.Sockets),
+		catalog.MachineMemory:        float64(m.MemoryBytes),
+	} {
+		if value > 0 {
+			s.machine.Put(id, value)
+		}
+	}
+	if m.MemoryBytes > 0 {
+		s.machine.Put(catalog.MachineSwap, float64(m.SwapBytes)) // a machine without swap has 0 of it
+	}
+	s.batch.add(s.machine, at)
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// sampleCgroups follows SetCgroups and samples what it named.
+func (s *Sampler) sampleCgroups() {
+	wanted := make(map[string]bool, len(s.wanted))
+	for _, path := range s.wanted {
+		wanted[path] = true
+		if s.cgroups[path] != nil {
+			continue
+		}
+		group, err := s.cfg.FS.Open(s.cfg.FS.PathsFor(path), cgroup.Options{Budget: s.cfg.Budget, Faults: s.metrics})
+		if err != nil {
+			continue // gone again, or not readable: the walk says so
+		}
+		labels := append(nodeLabels(s.cfg.NodeLabels), wire.Label{Name: "id", Value: path})
+		s.cgroups[path] = &target{source: group, set: series.New(labels)}
+	}
+	for path, t := range s.cgroups {
+		err := t.read(s.buf, s.cfg.Node.DeviceName)
+		if !wanted[path] || errors.Is(err, cgroup.ErrGone) {
+			s.batch.end(t.set, t.at.UnixMilli())
+			t.source.Close()
+			delete(s.cgroups, path)
+			continue
+		}
+		s.batch.add(t.set, t.at.UnixMilli())
+	}
+}

@@ -1,0 +1,252 @@
+// Package sampler reads every container of the node at two cadences and hands each round to the spool as one or more batches.
+//
+// Every peak interval (1 s) it reads CPU usage, and memory of those whose CPU moved; every interval (15 s) everything. Births,
+// deaths, OOM kills and health changes do not wait: they are sampled and appended when they are heard of. A death is heard of twice:
+// from the kernel when the container's first process ends, in time for the final reading, and from the engine, which knows the
+// exit code. Readings are made one at a time, under the lock that the text exposition takes too.
+package sampler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
+	"github.com/plimsoll/plimsoll/agent/internal/host"
+	"github.com/plimsoll/plimsoll/agent/internal/identity"
+	"github.com/plimsoll/plimsoll/agent/internal/inventory"
+	"github.com/plimsoll/plimsoll/agent/internal/series"
+	"github.com/plimsoll/plimsoll/agent/wire"
+)
+
+// Appender takes one encoded WriteRequest with that many samples and does not keep the slice. The spool is one.
+type Appender interface {
+	Append(payload []byte, samples int) (seq uint64, err error)
+}
+
+// Containers tells what runs on the node. The inventory's Table is one.
+type Containers interface {
+	Wake() <-chan struct{}
+	Drain(dst []inventory.Event) (events []inventory.Event, lost int)
+	Live(dst []inventory.Container) []inventory.Container
+	Slots(dst []inventory.Slot) []inventory.Slot
+	ReportOOMKills(id cgroup.ContainerID, life, kernelCount uint64)
+}
+
+// Exits watches processes and calls Sampler.Exited when one ends. An exits.Watcher is one.
+type Exits interface {
+	Watch(id cgroup.ContainerID, pid int) (ended bool, err error)
+	Forget(id cgroup.ContainerID)
+}
+
+// Config says what to read, how often, and where to.
+type Config struct {
+	Interval     time.Duration // between full rounds; 0 = 15 s; a multiple of PeakInterval
+	PeakInterval time.Duration // between CPU and memory readings for the peaks; 0 = 1 s
+	BatchBytes   int           // a batch is closed at this size, uncompressed; 0 = 1 MiB
+	MaxCgroups   int           // most cgroups shown beside containers (slices); 0 = 64
+
+	NodeLabels identity.Node
+	FS         cgroup.FS
+	Node       *host.Node
+	Containers Containers
+	Out        Appender
+	Budget     *cgroup.Budget
+	Exits      Exits                       // nil = final readings wait for the engine's event
+	Own        prometheus.Gatherer         // the agent's own metrics, shipped every interval; nil = none
+	Vanished   func(id cgroup.ContainerID) // told when a cgroup is gone that nobody reported dead; nil = nobody
+	Metrics    prometheus.Registerer
+}
+
+// Sampler holds the node's targets. Build it with New.
+type Sampler struct {
+	cfg     Config
+	log     *slog.Logger
+	metrics *metrics
+
+	mu      sync.Mutex // guards what follows against AppendText and SetCgroups; Run holds it while it reads
+	targets map[cgroup.ContainerID]*target
+	slots   map[inventory.SlotKey]*slot
+	cgroups map[string]*target
+	wanted  []string // cgroups beside containers, as SetCgroups last said
+	node    *target
+	machine *series.Set
+	own     *ownSeries
+
+	buf     []byte // kernel files are read into it
+	batch   batch
+	events  []inventory.Event
+	live    []inventory.Container
+	counted []inventory.Slot
+	failing bool // a reading of this round lacked a file
+	round   uint64
+}
+
+// New checks cfg; it reads and starts nothing.
+func New(cfg Config, log *slog.Logger) (*Sampler, error) {
+	if cfg.Interval == 0 {
+		cfg.Interval = 15 * time.Second
+	}
+	if cfg.PeakInterval == 0 {
+		cfg.PeakInterval = time.Second
+	}
+	if cfg.BatchBytes == 0 {
+		cfg.BatchBytes = 1 << 20
+	}
+	if cfg.MaxCgroups == 0 {
+		cfg.MaxCgroups = 64
+	}
+	if cfg.PeakInterval < 100*time.Millisecond || cfg.Interval < cfg.PeakInterval || cfg.Interval%cfg.PeakInterval != 0 {
+		return nil, fmt.Errorf("--interval=%s must be a multiple of --peak-interval=%s, which is at least 100ms", cfg.Interval, cfg.PeakInterval)
+	}
+	labels := nodeLabels(cfg.NodeLabels)
+	s := &Sampler{
+		cfg: cfg, log: log, metrics: newMetrics(cfg.Metrics),
+		targets: map[cgroup.ContainerID]*target{},
+		slots:   map[inventory.SlotKey]*slot{},
+		cgroups: map[string]*target{},
+		machine: series.New(labels),
+		buf:     make([]byte, cgroup.BufferSize),
+	}
+	s.node = &target{source: cfg.Node, set: series.New(append(nodeLabels(cfg.NodeLabels), wire.Label{Name: "id", Value: "/"}))}
+	if cfg.Own != nil {
+		s.own = newOwnSeries(cfg.Own, labels)
+	}
+	s.batch.out, s.batch.limit = s.append, cfg.BatchBytes
+	return s, nil
+}
+
+// exitGrace is how long a container whose process has ended waits for the engine to say so before its series end anyway.
+const exitGrace = 10 * time.Second
+
+func nodeLabels(n identity.Node) []wire.Label {
+	return []wire.Label{{Name: "cluster", Value: n.Cluster}, {Name: "idc", Value: n.IDC}, {Name: "node", Value: n.Node}}
+}
+
+// Run samples until ctx ends; then it writes a last full round, so that nothing seen is lost, and returns nil.
+func (s *Sampler) Run(ctx context.Context) error {
+	s.Full()
+	ticker := time.NewTicker(s.cfg.PeakInterval)
+	defer ticker.Stop()
+	defer s.close()
+	perFull := int(s.cfg.Interval / s.cfg.PeakInterval)
+	for tick := 1; ; {
+		select {
+		case <-ctx.Done():
+			s.Full()
+			return nil
+		case <-s.cfg.Containers.Wake():
+			s.Events()
+		case <-ticker.C:
+			if tick%perFull == 0 {
+				s.Full()
+			} else {
+				s.Peaks()
+			}
+			tick++
+		}
+	}
+}
+
+// Events samples what was born, died or changed since it was last called.
+func (s *Sampler) Events() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.takeEvents()
+	s.batch.flush()
+}
+
+// Full reads every target once and appends the round.
+func (s *Sampler) Full() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	began := time.Now()
+	s.failing = false
+	s.round++
+	s.takeEvents()
+	for _, t := range s.targets {
+		switch {
+		case t.round == s.round: // born in this round: read a moment ago
+		case t.exited.IsZero():
+			s.sample(t)
+		case time.Since(t.exited) > exitGrace:
+			s.gone(t)
+		}
+	}
+	s.sampleCgroups()
+	s.sampleNode()
+	s.sampleSlots()
+	if s.own != nil {
+		s.own.append(&s.batch, time.Now().UnixMilli(), s.metrics)
+	}
+	s.batch.flush()
+	s.metrics.rounds.Inc()
+	s.metrics.roundSeconds.Observe(time.Since(began).Seconds())
+}
+
+// Peaks reads CPU usage of every target, and memory of those whose CPU moved.
+func (s *Sampler) Peaks() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.targets {
+		if t.exited.IsZero() {
+			t.peak(s.buf)
+		}
+	}
+	s.node.peak(s.buf)
+}
+
+// SetCgroups names the cgroups besides containers (slices) to show from the next round on; safe for concurrent use.
+func (s *Sampler) SetCgroups(paths []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.metrics.cgroupsRefused.Set(float64(max(0, len(paths)-s.cfg.MaxCgroups)))
+	s.wanted = append(s.wanted[:0], paths[:min(len(paths), s.cfg.MaxCgroups)]...)
+}
+
+// append is the way out of every batch.
+func (s *Sampler) append(payload []byte, samples int) {
+	s.metrics.samples.Add(float64(samples))
+	if s.cfg.Out == nil {
+		return
+	}
+	if _, err := s.cfg.Out.Append(payload, samples); err != nil {
+		// The spool has counted the loss by reason; nothing is left to do here.
+		s.log.Debug("append batch", "samples", samples, "error", err)
+	}
+}
+
+func (s *Sampler) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.targets {
+		t.source.Close()
+	}
+	for _, t := range s.cgroups {
+		t.source.Close()
+	}
+}
+
+// sample reads one target and adds it to the batch.
+func (s *Sampler) sample(t *target) {
+	t.round = s.round
+	err := t.read(s.buf, s.cfg.Node.DeviceName)
+	switch {
+	case errors.Is(err, cgroup.ErrGone):
+		s.gone(t)
+		return
+	case err != nil:
+		s.failing = true
+		s.metrics.targetErrors.Inc()
+	}
+	s.metrics.seriesRefused.Add(float64(t.refused))
+	if t.stats.Has&cgroup.HasOOMKills != 0 && t.container.ID != "" {
+		s.cfg.Containers.ReportOOMKills(t.container.ID, t.container.Life, t.stats.OOMKills)
+	}
+	s.batch.add(t.set, t.at.UnixMilli())
+}

@@ -1,0 +1,127 @@
+package sampler
+
+import (
+	"time"
+
+	"github.com/plimsoll/plimsoll/agent/catalog"
+	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
+	"github.com/plimsoll/plimsoll/agent/internal/series"
+)
+
+// reading puts the figures of one Stats into a set. A figure that was not read is not put: absence is absence.
+type reading struct {
+	set        *series.Set
+	st         *cgroup.Stats
+	deviceName func(major, minor uint32) string
+	refused    int // series the set had no room for
+}
+
+func (r *reading) put() {
+	r.cpu()
+	r.memory()
+	r.number(cgroup.HasPIDs, catalog.Threads, r.st.PIDs)
+	r.number(cgroup.HasPIDsMax, catalog.ThreadsMax, r.st.PIDsMax)
+	r.pressure()
+	r.net()
+	r.io()
+}
+
+func (r *reading) number(has cgroup.Has, id catalog.ID, v uint64) {
+	if r.st.Has&has != 0 {
+		r.set.Put(id, float64(v))
+	}
+}
+
+func (r *reading) seconds(has cgroup.Has, id catalog.ID, d time.Duration) {
+	if r.st.Has&has != 0 {
+		r.set.Put(id, d.Seconds())
+	}
+}
+
+func (r *reading) cpu() {
+	st := r.st
+	r.seconds(cgroup.HasCPUUsage, catalog.CPUUsage, st.CPUUsage)
+	r.seconds(cgroup.HasCPUUser, catalog.CPUUser, st.CPUUser)
+	r.seconds(cgroup.HasCPUSystem, catalog.CPUSystem, st.CPUSystem)
+	if st.Has&cgroup.HasCPUQuota != 0 { // without a quota nothing is throttled and the counters say nothing
+		r.set.Put(catalog.SpecCPUQuota, float64(st.CPUQuota.Microseconds()))
+		r.number(cgroup.HasCPUPeriods, catalog.CPUPeriods, st.CPUPeriods)
+		r.number(cgroup.HasCPUThrottledPeriods, catalog.CPUThrottledPeriods, st.CPUThrottledPeriods)
+		r.seconds(cgroup.HasCPUThrottled, catalog.CPUThrottled, st.CPUThrottled)
+	}
+	if st.Has&cgroup.HasCPUPeriod != 0 {
+		r.set.Put(catalog.SpecCPUPeriod, float64(st.CPUPeriod.Microseconds()))
+	}
+	r.number(cgroup.HasCPUShares, catalog.SpecCPUShares, st.CPUShares)
+}
+
+func (r *reading) memory() {
+	st := r.st
+	r.number(cgroup.HasMemoryUsage, catalog.MemoryUsage, st.MemoryUsageBytes)
+	r.number(cgroup.HasMemoryWorkingSet, catalog.MemoryWorkingSet, st.MemoryWorkingSetBytes)
+	r.number(cgroup.HasMemoryUnreclaimable, catalog.MemoryUnreclaimable, st.MemoryUnreclaimableBytes)
+	r.number(cgroup.HasMemoryRSS, catalog.MemoryRSS, st.MemoryRSSBytes)
+	r.number(cgroup.HasMemoryCache, catalog.MemoryCache, st.MemoryCacheBytes)
+	r.number(cgroup.HasMemorySwap, catalog.MemorySwap, st.MemorySwapBytes)
+	r.number(cgroup.HasMemoryMappedFile, catalog.MemoryMappedFile, st.MemoryMappedFileBytes)
+	r.number(cgroup.HasMemoryMax, catalog.MemoryMax, st.MemoryMaxBytes)
+	r.number(cgroup.HasMemoryFailcnt, catalog.MemoryFailcnt, st.MemoryFailcnt)
+	r.number(cgroup.HasMemoryEventsHigh, catalog.MemoryEventsHigh, st.MemoryEventsHigh)
+	r.number(cgroup.HasMemoryEventsMax, catalog.MemoryEventsMax, st.MemoryEventsMax)
+	r.number(cgroup.HasPageFaults, catalog.PageFaultContainer, st.PageFaults)
+	r.number(cgroup.HasPageFaultsTree, catalog.PageFaultHierarchy, st.PageFaultsTree)
+	r.number(cgroup.HasMajorPageFaults, catalog.MajorFaultContainer, st.MajorPageFaults)
+	r.number(cgroup.HasMajorPageFaultsTree, catalog.MajorFaultHierarchy, st.MajorPageFaultsTree)
+	r.number(cgroup.HasMemoryLimit, catalog.SpecMemoryLimit, st.MemoryLimitBytes)
+	r.number(cgroup.HasMemoryReservation, catalog.SpecMemoryReservation, st.MemoryReservationBytes)
+	r.number(cgroup.HasMemorySwapLimit, catalog.SpecMemorySwapLimit, st.MemorySwapLimitBytes)
+}
+
+func (r *reading) pressure() {
+	st := r.st
+	r.seconds(cgroup.HasCPUPressure, catalog.PressureCPUWaiting, st.CPUPressure.Some)
+	r.seconds(cgroup.HasCPUPressureFull, catalog.PressureCPUStalled, st.CPUPressure.Full)
+	r.seconds(cgroup.HasMemoryPressure, catalog.PressureMemoryWaiting, st.MemoryPressure.Some)
+	r.seconds(cgroup.HasMemoryPressureFull, catalog.PressureMemoryStalled, st.MemoryPressure.Full)
+	r.seconds(cgroup.HasIOPressure, catalog.PressureIOWaiting, st.IOPressure.Some)
+	r.seconds(cgroup.HasIOPressureFull, catalog.PressureIOStalled, st.IOPressure.Full)
+}
+
+// named puts a series with a varying label and counts one the set has no room for.
+func (r *reading) named(id catalog.ID, name string, v uint64) {
+	if !r.set.PutFor(id, name, float64(v)) {
+		r.refused++
+	}
+}
+
+func (r *reading) net() {
+	if r.st.Has&cgroup.HasNet == 0 {
+		return
+	}
+	for i := range r.st.Net {
+		n := &r.st.Net[i]
+		r.named(catalog.NetworkReceiveBytes, n.Name, n.ReceiveBytes)
+		r.named(catalog.NetworkReceivePackets, n.Name, n.ReceivePackets)
+		r.named(catalog.NetworkReceiveErrors, n.Name, n.ReceiveErrors)
+		r.named(catalog.NetworkReceiveDropped, n.Name, n.ReceiveDropped)
+		r.named(catalog.NetworkTransmitBytes, n.Name, n.TransmitBytes)
+		r.named(catalog.NetworkTransmitPackets, n.Name, n.TransmitPackets)
+		r.named(catalog.NetworkTransmitErrors, n.Name, n.TransmitErrors)
+		r.named(catalog.NetworkTransmitDropped, n.Name, n.TransmitDropped)
+	}
+}
+
+func (r *reading) io() {
+	for i := range r.st.IO {
+		d := &r.st.IO[i]
+		name := r.deviceName(d.Major, d.Minor)
+		if r.st.Has&cgroup.HasIOBytes != 0 {
+			r.named(catalog.ReadsBytes, name, d.ReadBytes)
+			r.named(catalog.WritesBytes, name, d.WriteBytes)
+		}
+		if r.st.Has&cgroup.HasIOOps != 0 {
+			r.named(catalog.Reads, name, d.Reads)
+			r.named(catalog.Writes, name, d.Writes)
+		}
+	}
+}

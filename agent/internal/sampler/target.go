@@ -1,0 +1,101 @@
+package sampler
+
+import (
+	"time"
+
+	"github.com/plimsoll/plimsoll/agent/catalog"
+	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
+	"github.com/plimsoll/plimsoll/agent/internal/inventory"
+	"github.com/plimsoll/plimsoll/agent/internal/series"
+)
+
+// source is what is read: a held cgroup or the node.
+type source interface {
+	Read(st *cgroup.Stats, buf []byte) error
+	ReadCPU(buf []byte) (time.Duration, bool, error)
+	ReadMemory(buf []byte) (uint64, bool, error)
+	Close()
+}
+
+// target is a container, the node or another cgroup, with its newest figures.
+type target struct {
+	source    source
+	container inventory.Container // zero unless it is one
+	set       *series.Set
+	stats     cgroup.Stats
+	at        time.Time // of the newest full reading
+	refused   int       // series the newest reading had no room for
+	round     uint64    // the round of the newest full reading
+	exited    time.Time // when its first process was seen to end; zero while it runs
+
+	cpu         time.Duration // usage at cpuAt
+	cpuAt       time.Time     // zero before the first reading
+	peakKnown   bool          // a stretch was measured since the last full reading
+	peakCores   float64       // highest since then
+	peakWorking uint64        // bytes, likewise
+}
+
+// read takes a full reading and puts it into the set.
+func (t *target) read(buf []byte, deviceName func(major, minor uint32) string) error {
+	err := t.source.Read(&t.stats, buf)
+	t.at = time.Now()
+	if t.stats.Has == 0 && err != nil {
+		return err
+	}
+	if t.stats.Has&cgroup.HasCPUUsage != 0 {
+		t.sawCPU(t.stats.CPUUsage, t.at)
+	}
+	t.peakWorking = max(t.peakWorking, t.stats.MemoryWorkingSetBytes)
+	t.set.Begin()
+	r := reading{set: t.set, st: &t.stats, deviceName: deviceName}
+	r.put()
+	t.refused = r.refused
+	if t.peakKnown {
+		t.set.Put(catalog.CPUPeak, t.peakCores)
+	}
+	if t.stats.Has&cgroup.HasMemoryWorkingSet != 0 {
+		t.set.Put(catalog.MemoryWorkingSetPeak, float64(t.peakWorking))
+	}
+	t.peakKnown, t.peakCores, t.peakWorking = false, 0, 0
+	t.set.Put(catalog.LastSeen, float64(t.at.Unix()))
+	if t.container.ID != "" {
+		t.putContainer()
+	}
+	return err
+}
+
+func (t *target) putContainer() {
+	if !t.container.StartedAt.IsZero() {
+		t.set.Put(catalog.StartTime, float64(t.container.StartedAt.UnixMilli())/1000)
+	}
+	t.set.Put(catalog.Health, float64(t.container.Health))
+}
+
+// peak takes the one-second reading. What can not be read is left to the full reading to report.
+func (t *target) peak(buf []byte) {
+	usage, ok, err := t.source.ReadCPU(buf)
+	if err != nil || !ok {
+		return
+	}
+	moved := usage != t.cpu
+	t.sawCPU(usage, time.Now())
+	if !moved {
+		return // nothing ran, so nothing was allocated
+	}
+	if bytes, ok, err := t.source.ReadMemory(buf); err == nil && ok && t.stats.Has&cgroup.HasMemoryInactiveFile != 0 {
+		t.peakWorking = max(t.peakWorking, bytes-min(bytes, t.stats.MemoryInactiveFileBytes))
+	}
+}
+
+// sawCPU moves the peak: the usage between two readings over the time between them.
+func (t *target) sawCPU(usage time.Duration, at time.Time) {
+	const shortest = 50 * time.Millisecond // below it the clock's and the counter's grain show as false peaks
+	elapsed := at.Sub(t.cpuAt)
+	if !t.cpuAt.IsZero() && elapsed < shortest {
+		return
+	}
+	if !t.cpuAt.IsZero() && usage >= t.cpu {
+		t.peakKnown, t.peakCores = true, max(t.peakCores, float64(usage-t.cpu)/float64(elapsed))
+	}
+	t.cpu, t.cpuAt = usage, at
+}
