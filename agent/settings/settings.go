@@ -46,7 +46,7 @@ func (s *Set) Parse(args, environ []string) error {
 		return s.explain(err)
 	}
 	if extra := s.flags.Args(); len(extra) > 0 {
-		return fmt.Errorf("unexpected argument %q: flags are written --name=value", extra[0])
+		return fmt.Errorf("unexpected argument %q: a command comes first, flags are written --name=value", extra[0])
 	}
 	given := map[string]bool{}
 	s.flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
