@@ -20,6 +20,7 @@ import (
 
 // TestAgainstGrafana runs every case in an organisation of its own of one real Grafana.
 func TestAgainstGrafana(t *testing.T) {
+	t.Parallel()
 	server := grafanatest.Start(t)
 	f := func(name string, test func(t *testing.T, g *grafanatest.Server)) {
 		t.Run(name, func(t *testing.T) { test(t, server.InNewOrg(t)) })
@@ -226,7 +227,7 @@ func testDeleted(t *testing.T, g *grafanatest.Server) {
 }
 
 // release is a set of dashboards: uid to title.
-func release(set map[string]string) fs.FS {
+func release(set map[string]string) fstest.MapFS {
 	files := fstest.MapFS{}
 	for uid, title := range set {
 		files[uid+".json"] = &fstest.MapFile{Data: []byte(fmt.Sprintf(`{"uid":%q,"title":%q,"tags":["plimsoll"],"schemaVersion":42,"panels":[]}`, uid, title))}
