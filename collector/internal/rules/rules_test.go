@@ -3,10 +3,7 @@ package rules
 import (
 	"bytes"
 	"errors"
-	"io/fs"
 	"log/slog"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -185,18 +182,5 @@ func TestUserFilesComeBesideTheBuiltinPack(t *testing.T) {
 	}
 	if len(m.groups) != 2 || m.groups[0].def.File != "builtin:pack.yaml" || m.groups[1].def.File != file {
 		t.Errorf("groups %v", m.groups)
-	}
-}
-
-func TestRunbooksAreServedByTheNameOfTheAlert(t *testing.T) {
-	var pack fs.FS = fstest.MapFS{"runbooks/OOM.md": {Data: []byte("# OOM")}, "secret.md": {Data: []byte("x")}}
-	for path, want := range map[string]int{
-		"/runbooks/OOM": http.StatusOK, "/runbooks/Nope": http.StatusNotFound, "/runbooks/..%2Fsecret": http.StatusNotFound,
-	} {
-		rec := httptest.NewRecorder()
-		Runbooks(pack).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, path, nil))
-		if rec.Code != want {
-			t.Errorf("%s: %d, want %d", path, rec.Code, want)
-		}
 	}
 }

@@ -1,0 +1,254 @@
+package alerts_test
+
+import (
+	"io/fs"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/VictoriaMetrics/metricsql"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/plimsoll/plimsoll/agent/catalog"
+	"github.com/plimsoll/plimsoll/alerts"
+)
+
+type rule struct {
+	Alert, Record, Expr string
+	Labels, Annotations map[string]string
+}
+
+// pack reads all rules of the embedded files, by alert or record name.
+func pack(t *testing.T) map[string]rule {
+	t.Helper()
+	rules := map[string]rule{}
+	names, err := fs.Glob(alerts.FS(), "*.yaml")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no rule files: %v", err)
+	}
+	for _, name := range names {
+		data, err := fs.ReadFile(alerts.FS(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var file struct{ Groups []struct{ Rules []rule } }
+		if err := yaml.Unmarshal(data, &file); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, g := range file.Groups {
+			for _, r := range g.Rules {
+				rules[r.Alert+r.Record] = r
+			}
+		}
+	}
+	return rules
+}
+
+func alertsOf(rules map[string]rule) []string {
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(rules)), func(name string) bool { return rules[name].Alert == "" })
+}
+
+func TestEveryAlertSaysWhatIsWrongHowBadAndWhatToDo(t *testing.T) {
+	rules := pack(t)
+	for _, name := range alertsOf(rules) {
+		r := rules[name]
+		if !slices.Contains([]string{"critical", "warning", "info", "none"}, r.Labels["severity"]) {
+			t.Errorf("%s: severity %q", name, r.Labels["severity"])
+		}
+		if r.Annotations["runbook_url"] != "{{ $externalURL }}/runbooks/"+name {
+			t.Errorf("%s: runbook_url %q", name, r.Annotations["runbook_url"])
+		}
+		if !strings.HasPrefix(r.Annotations["dashboard_url"], "{{ $externalURL }}/d/cont-") || !strings.HasSuffix(r.Annotations["dashboard_url"], "from=now-1h&to=now") {
+			t.Errorf("%s: dashboard_url %q", name, r.Annotations["dashboard_url"])
+		}
+		for _, key := range []string{"summary", "description"} {
+			if r.Annotations[key] == "" {
+				t.Errorf("%s has no %s", name, key)
+			}
+		}
+		figure := r.Annotations["summary"] + r.Annotations["description"]
+		without := []string{"Watchdog", "ContainerUnhealthy", "AgentSourceDown"} // yes or no, no figure
+		if !strings.Contains(figure, "$value") && !slices.Contains(without, name) {
+			t.Errorf("%s does not say its value", name)
+		}
+	}
+}
+
+// A label that an annotation names and the expression has not would be printed empty.
+func TestAnnotationsNameOnlyLabelsTheAlertHas(t *testing.T) {
+	rules := pack(t)
+	for _, name := range alertsOf(rules) {
+		r := rules[name]
+		have := regexp.MustCompile(`\w+`).FindAllString(r.Expr, -1)
+		if strings.Contains(r.Expr, "collector:agents_silent:ratio") {
+			have = append(have, "idc", "cluster")
+		}
+		for key, text := range r.Annotations {
+			for _, used := range regexp.MustCompile(`\$labels\.(\w+)`).FindAllStringSubmatch(text, -1) {
+				if !slices.Contains(have, used[1]) {
+					t.Errorf("%s: %s names the label %s, which the expression has not", name, key, used[1])
+				}
+			}
+		}
+	}
+}
+
+func TestEveryAlertHasARunbookWithQueriesThatParse(t *testing.T) {
+	rules := pack(t)
+	files, err := fs.Glob(alerts.FS(), "runbooks/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var have []string
+	for _, file := range files {
+		have = append(have, strings.TrimSuffix(filepath.Base(file), ".md"))
+	}
+	if want := alertsOf(rules); !slices.Equal(have, want) {
+		t.Errorf("runbooks are there for %v, alerts are %v", have, want)
+	}
+	for _, file := range files {
+		data, err := fs.ReadFile(alerts.FS(), file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := string(data)
+		place := 0
+		for _, heading := range []string{"# " + strings.TrimSuffix(filepath.Base(file), ".md"), "## Meaning", "## Impact", "## Diagnosis", "## Mitigation"} {
+			i := strings.Index(text[place:], heading+"\n\n")
+			if i < 0 {
+				t.Errorf("%s: %q is missing or out of order", file, heading)
+				continue
+			}
+			place += i
+		}
+		blocks := regexp.MustCompile("(?s)```promql\n(.*?)```").FindAllStringSubmatch(text, -1)
+		if len(blocks) == 0 {
+			t.Errorf("%s has no query", file)
+		}
+		for _, block := range blocks {
+			for _, expr := range strings.Split(strings.TrimSpace(block[1]), "\n") {
+				if _, err := metricsql.Parse(expr); err != nil {
+					t.Errorf("%s: %s: %v", file, expr, err)
+				}
+				known(t, file, expr, rules)
+			}
+		}
+	}
+}
+
+func TestRulesRestOnMetricsThatExist(t *testing.T) {
+	rules := pack(t)
+	for name, r := range rules {
+		known(t, name, r.Expr, rules)
+	}
+}
+
+// known reports metrics in expr that are neither the agent's, nor the programs' own, nor recorded by the pack.
+func known(t *testing.T, where, expr string, rules map[string]rule) {
+	t.Helper()
+	have := map[string]bool{
+		"ALERTS": true,
+		// From Kubernetes, by the agent of a later release; the rules on them yield nothing until then.
+		"container_request_cpu_cores": true, "container_request_memory_bytes": true,
+	}
+	for _, id := range catalog.IDs() {
+		have[catalog.Lookup(id).Name] = true
+	}
+	for name, r := range rules {
+		if r.Record != "" {
+			have[name] = true
+		}
+	}
+	parsed, err := metricsql.Parse(expr)
+	if err != nil {
+		t.Errorf("%s: %v", where, err)
+		return
+	}
+	metricsql.VisitAll(parsed, func(e metricsql.Expr) {
+		m, ok := e.(*metricsql.MetricExpr)
+		if !ok {
+			return
+		}
+		for _, filters := range m.LabelFilterss {
+			for _, f := range filters {
+				if f.Label == "__name__" && !have[f.Value] && !strings.HasPrefix(f.Value, "plimsoll_agent_") && !strings.HasPrefix(f.Value, "plimsoll_collector_") {
+					t.Errorf("%s: nobody sends %s", where, f.Value)
+				}
+			}
+		}
+	})
+}
+
+func TestEveryAlertIsTestedFiringAndSilent(t *testing.T) {
+	firing, silent := map[string]bool{}, map[string]bool{"Watchdog": true} // it is never silent
+	files, err := filepath.Glob("tests/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no tests: %v", err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var tests struct {
+			Tests []struct {
+				Cases []struct {
+					Alertname string
+					ExpAlerts []any `yaml:"exp_alerts"`
+				} `yaml:"alert_rule_test"`
+			}
+		}
+		if err := yaml.Unmarshal(data, &tests); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		for _, test := range tests.Tests {
+			for _, c := range test.Cases {
+				if len(c.ExpAlerts) > 0 {
+					firing[c.Alertname] = true
+				} else {
+					silent[c.Alertname] = true
+				}
+			}
+		}
+	}
+	for _, name := range alertsOf(pack(t)) {
+		if !firing[name] {
+			t.Errorf("%s is nowhere tested to fire", name)
+		}
+		if !silent[name] {
+			t.Errorf("%s is nowhere tested to be silent", name)
+		}
+	}
+}
+
+func TestPrometheusTakesTheRulesUnchanged(t *testing.T) {
+	promtool(t, "check", "rules", "*.yaml")
+}
+
+func TestTheRulesMeanWhatTheirTestsSay(t *testing.T) {
+	promtool(t, "test", "rules", "tests/*.yaml")
+}
+
+func promtool(t *testing.T, args ...string) {
+	t.Helper()
+	tool, err := exec.LookPath("promtool")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("promtool is not installed (apt: prometheus)")
+		}
+		t.Skip("promtool is not installed (apt: prometheus)")
+	}
+	files, err := filepath.Glob(args[len(args)-1])
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s: no files (%v)", args[len(args)-1], err)
+	}
+	out, err := exec.Command(tool, append(args[:len(args)-1], files...)...).CombinedOutput()
+	if err != nil {
+		t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
