@@ -1,0 +1,174 @@
+// Shows one dashboard: reads its JSON, settles its variables, lays out its panels, keeps the address in step and refreshes.
+import { getJSON } from './api.js';
+import { countFiring } from './chrome.js';
+import { Palette } from './colors.js';
+import { el, icon } from './dom.js';
+import { Explainer } from './empty.js';
+import { interpolateText, scopeOf } from './interpolate.js';
+import { layout } from './layout.js';
+import { durationMs, resolveRange } from './time.js';
+import { Toolbar } from './toolbar.js';
+import { readView, viewQuery } from './url.js';
+import { ALL, Variables } from './variables.js';
+
+const SHORTEST_REFRESH_MS = 5000;
+const MOSTLY_EMPTY = 0.2; // share of the range with data under which the page offers a shorter one
+
+export async function showDashboard(root, uid) {
+  const model = await getJSON(`/ui/dashboards/${encodeURIComponent(uid)}.json`);
+  const dashboard = new Dashboard(root, model);
+  await dashboard.start();
+}
+
+class Dashboard {
+  constructor(root, model) {
+    this.root = root;
+    this.model = model;
+    this.explainer = new Explainer();
+    this.view = this.readAddress();
+    this.variables = new Variables(model.templating?.list, this.view.vars);
+    this.problems = el('div', { class: 'problems', role: 'status' });
+    this.toolbar = new Toolbar(this);
+    this.palette = new Palette();
+  }
+
+  readAddress() {
+    const { time = {}, refresh } = this.model;
+    const view = readView();
+    return { from: view.from ?? time.from ?? 'now-1h', to: view.to ?? time.to ?? 'now', refresh: view.refresh ?? (refresh || ''), viewPanel: view.viewPanel, vars: view.vars };
+  }
+
+  async start() {
+    this.resolve();
+    await this.variables.settle(this.scope());
+    this.view.vars = new Map(this.variables.asQuery());
+    const { element, panels } = layout(this.model, this.context(), this.view.viewPanel);
+    this.panels = panels;
+    this.root.replaceChildren(this.toolbar.element, this.problems, element);
+    this.toolbar.draw();
+    this.watch();
+    this.schedule();
+    this.readOptions();
+    addEventListener('popstate', () => location.reload());
+    document.addEventListener('themechange', () => { this.palette = new Palette(); this.panels.forEach((p) => p.redraw()); });
+    document.addEventListener('visibilitychange', () => { if (!document.hidden && this.missed) this.refresh(); });
+  }
+
+  /** resolve turns the view's two texts into a range; texts that make none are named in the page and the dashboard's own range is shown. */
+  resolve() {
+    this.problems.replaceChildren();
+    try {
+      this.range = resolveRange(this.view.from, this.view.to);
+    } catch (err) {
+      const { from = 'now-1h', to = 'now' } = this.model.time ?? {};
+      this.problem(`${err.message} Showing ${from} to ${to} instead.`);
+      Object.assign(this.view, { from, to });
+      this.range = resolveRange(from, to);
+    }
+    if (this.view.refresh && durationMs(this.view.refresh) === null) {
+      this.problem(`“${this.view.refresh}” is no refresh interval; write 30s or 1m. Refresh is off.`);
+      this.view.refresh = '';
+    }
+    this.starts = [];
+  }
+
+  problem(text, ...more) {
+    this.problems.append(el('p', {}, icon('warn'), text, ' ', ...more));
+  }
+
+  scope() {
+    return scopeOf(this.range, this.variables.lookup, 15);
+  }
+
+  /** context is what a panel may see and do. */
+  context() {
+    const dashboard = this;
+    return {
+      get range() { return dashboard.range; },
+      get view() { return dashboard.view; },
+      vars: this.variables.lookup,
+      text: (s) => interpolateText(s, this.scope()),
+      palette: () => this.palette,
+      explainer: this.explainer,
+      setRange: (from, to) => this.change({ from: String(from), to: String(to) }),
+      zoomOut: () => this.zoomOut(),
+      filtered: () => this.variables.list.some((v) => v.includeAll && !v.values.includes(ALL)),
+      clearFilters: () => this.clearFilters(),
+      noteStart: (seconds) => this.noteStart(seconds),
+    };
+  }
+
+  /** watch loads panels as they come into sight: what nobody looks at costs the engine nothing. */
+  watch() {
+    const seen = new IntersectionObserver((entries) => {
+      for (const e of entries) this.panels.find((p) => p.element === e.target)?.seen(e.isIntersecting);
+    }, { rootMargin: '200px' });
+    for (const p of this.panels) seen.observe(p.element);
+  }
+
+  async readOptions() {
+    await this.variables.loadOptions(this.scope());
+    for (const v of this.variables.list) if (v.error && !v.hidden) this.problem(`The choices of ${v.label} could not be read: ${v.error}`);
+    this.toolbar.drawVariables();
+  }
+
+  /** change sets fields of the view, keeps them in the address, and asks again. */
+  change(fields) {
+    Object.assign(this.view, fields);
+    history.pushState(null, '', location.pathname + viewQuery(this.view));
+    this.refresh();
+    this.toolbar.draw();
+    this.schedule();
+  }
+
+  async setVariable(name, values) {
+    await this.variables.set(name, values, this.scope());
+    this.change({ vars: new Map(this.variables.asQuery()) });
+  }
+
+  clearFilters() {
+    for (const v of this.variables.list) if (v.includeAll) v.values = [ALL];
+    this.change({ vars: new Map(this.variables.asQuery()) });
+    this.readOptions();
+  }
+
+  zoomOut() {
+    const { from, to } = this.range;
+    const half = to - from;
+    const end = Math.min(Date.now(), Math.round(to + half / 2));
+    this.change({ from: String(Math.round(end - 2 * half)), to: String(end) });
+  }
+
+  refresh() {
+    this.missed = false;
+    this.resolve();
+    this.explainer.forget();
+    this.panels.forEach((p) => p.invalidate());
+    countFiring();
+  }
+
+  schedule() {
+    clearInterval(this.timer);
+    const every = durationMs(this.view.refresh);
+    if (!every) return;
+    this.timer = setInterval(() => {
+      if (document.hidden) this.missed = true; // nobody looks: catch up when somebody does
+      else this.refresh();
+    }, Math.max(SHORTEST_REFRESH_MS, every));
+  }
+
+  /** noteStart hears from each chart when its data begin; a fleet that has just been connected gets a range that fits. */
+  noteStart(seconds) {
+    if (!Number.isFinite(seconds) || this.view.to !== 'now') return;
+    this.starts.push(seconds * 1000);
+    clearTimeout(this.startTimer);
+    this.startTimer = setTimeout(() => {
+      const first = Math.min(...this.starts);
+      const { from, to } = this.range;
+      const fit = ['now-15m', 'now-1h', 'now-3h'].find((t) => resolveRange(t, 'now').from <= first);
+      if ((to - first) / (to - from) > MOSTLY_EMPTY || !fit || resolveRange(fit, 'now').from <= from || this.problems.querySelector('.young')) return;
+      this.problems.append(el('p', { class: 'young' }, icon('clock'), 'The data begin only a short while ago. ',
+        el('button', { type: 'button', onclick: () => this.change({ from: fit, to: 'now' }) }, `Show ${{ 'now-15m': 'the last 15 minutes', 'now-1h': 'the last hour', 'now-3h': 'the last 3 hours' }[fit]}`)));
+    }, 400);
+  }
+}
