@@ -1,0 +1,99 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Run syncs what was appended, enforces the age bound and tries a directory
+// again that refused writes, every Config.FsyncEvery, until ctx ends. It
+// returns nil.
+func (s *Spool) Run(ctx context.Context) error {
+	ticker := time.NewTicker(s.cfg.FsyncEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case now := <-ticker.C:
+			s.tick(now)
+		case <-ctx.Done():
+			s.tick(time.Now())
+			return nil
+		}
+	}
+}
+
+// tick is one round of Run.
+func (s *Spool) tick(now time.Time) {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return
+	}
+	s.enforceAge(now)
+	if s.degraded != nil {
+		s.reattach()
+	}
+	s.removeLeftover()
+	s.mu.Unlock()
+
+	if err := s.sync(); err != nil {
+		s.mu.Lock()
+		// What was appended since the last sync may not be on the disk, but
+		// nothing else can be done about it than to stop trusting the disk.
+		s.seal()
+		s.degrade(err)
+		s.mu.Unlock()
+	}
+}
+
+// sync makes durable what was appended before the call. Appends go on
+// meanwhile.
+func (s *Spool) sync() error {
+	s.mu.Lock()
+	files := s.sealed
+	s.sealed = nil
+	var active file
+	if s.activeDirty {
+		active = s.active
+		s.activeDirty = false
+	}
+	dirDirty := s.dirDirty
+	s.dirDirty = false
+	s.mu.Unlock()
+
+	var errs []error
+	if active != nil {
+		if err := active.Sync(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	for _, f := range files {
+		if err := f.Sync(); err != nil {
+			errs = append(errs, err)
+		}
+		f.Close()
+	}
+	if dirDirty {
+		if err := s.files.SyncDir(s.cfg.Dir); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) > 0 {
+		s.metrics.errors.WithLabelValues("sync").Inc()
+		return fmt.Errorf("sync spool: %w", errors.Join(errs...))
+	}
+	return nil
+}
+
+// removeLeftover tries again to remove segments that could not be.
+func (s *Spool) removeLeftover() {
+	kept := s.leftover[:0]
+	for _, path := range s.leftover {
+		if err := s.files.Remove(path); err != nil && !absent(err) {
+			kept = append(kept, path)
+		}
+	}
+	s.leftover = kept
+}
