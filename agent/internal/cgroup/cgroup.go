@@ -1,7 +1,7 @@
 // Package cgroup reads one cgroup's accounting files, v1, hybrid and v2, into one Stats without allocating.
 //
 // The files of a cgroup are opened once (Open) and read again with pread into the caller's buffer (Group.Read).
-// Reading costs a tenth of a tuned cAdvisor that way; the figures are in the benchmarks beside the code.
+// A full reading of a v1 container, 23 files, costs about 30 µs of CPU that way, 1.1 times what the preads alone cost; BenchmarkLive measures it.
 //
 // Rules that hold throughout: a figure that the kernel does not give is a missing bit in Stats.Has, never a 0;
 // a value that cannot be read costs that one figure and is reported to Faults; a cgroup that is gone is ErrGone.
