@@ -68,25 +68,29 @@ func (d Dashboard) Queries(ctx context.Context, query Instant) ([]Query, error) 
 	return queries, nil
 }
 
+// first prefers what was there a minute ago already: a container that has just been started has no rates yet.
 func (v Variable) first(ctx context.Context, query Instant, values map[string]string) (string, error) {
 	selector, label, err := v.labelValues()
 	if err != nil {
 		return "", err
 	}
-	series, err := query(ctx, Expand(selector, values))
-	if err != nil {
-		return "", err
-	}
-	var found []string
-	for _, labels := range series {
-		if labels[label] != "" {
-			found = append(found, labels[label])
+	selector = Expand(selector, values)
+	for _, expr := range []string{selector + " and " + selector + " offset 1m", selector} {
+		series, err := query(ctx, expr)
+		if err != nil {
+			return "", err
+		}
+		var found []string
+		for _, labels := range series {
+			if labels[label] != "" {
+				found = append(found, labels[label])
+			}
+		}
+		if len(found) > 0 {
+			return slices.Min(found), nil
 		}
 	}
-	if len(found) == 0 {
-		return "", fmt.Errorf("no series of %s has the label %s", Expand(selector, values), label)
-	}
-	return slices.Min(found), nil
+	return "", fmt.Errorf("no series of %s has the label %s", selector, label)
 }
 
 // labelValues takes the query of a variable apart.

@@ -16,7 +16,7 @@ func there() string { return by("max", perInstance, series(running, one)) }
 func container() board.Dashboard {
 	return board.Dashboard{
 		UID:         "cont-container",
-		Title:       "Container",
+		Title:       "Container detail",
 		Description: "Everything about one container: what it uses, what holds it back, what happened to it.",
 		Tags:        tags(),
 		From:        "now-1h",

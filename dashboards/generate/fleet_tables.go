@@ -95,7 +95,7 @@ func ofLimit(used, limit, top string) string {
 
 func busiestTable() board.Panel {
 	used := by("sum", perContainer, rate("container_cpu_usage_seconds_total", real))
-	top := "topk(20, " + used + ")"
+	top := "topk(20, " + used + " and on (" + perContainer + ") " + series(running, real) + ")" // a rate outlives its container by a minute
 	limit := by("max", perContainer, series("container_spec_cpu_quota", real)+" / "+series("container_spec_cpu_period", real))
 	there := by("max", perContainer, series(running, real))
 	return board.Panel{

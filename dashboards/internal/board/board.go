@@ -137,4 +137,3 @@ func (a Annotation) builder() cog.Builder[dashboard.AnnotationQuery] {
 		Step("1m").
 		Target(prometheus.NewDataqueryBuilder().Expr(a.Expr).Datasource(datasource()).RefId("Anno"))
 }
-

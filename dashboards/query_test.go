@@ -1,0 +1,114 @@
+package dashboards
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/fstest"
+)
+
+const page = `{"uid":"cont-x","title":"X","templating":{"list":[
+	{"name":"datasource","type":"datasource","query":"prometheus"},
+	{"name":"idc","type":"query","query":"label_values(machine_cpu_cores, idc)","includeAll":true,"multi":true,"allValue":".*","refresh":2},
+	{"name":"container","type":"query","query":"label_values(started{idc=~\"$idc\"}, container)","refresh":2}]},
+	"panels":[
+	{"type":"row","title":"Folded","collapsed":true,"panels":[
+		{"id":2,"type":"timeseries","title":"CPU","targets":[{"refId":"A","range":true,"expr":"sum(rate(cpu{idc=~\"$idc|\",container=\"$container\"}[$__rate_interval]))"}]}]},
+	{"type":"row","title":"Open"},
+	{"id":4,"type":"stat","title":"Count","targets":[{"refId":"A","instant":true,"expr":"count(cpu)"}]}]}`
+
+func load(t *testing.T, files map[string]string) ([]Dashboard, error) {
+	t.Helper()
+	fsys := fstest.MapFS{}
+	for name, text := range files {
+		fsys[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	return Load(fsys)
+}
+
+func TestQueriesHaveTheirVariablesWrittenIn(t *testing.T) {
+	all, err := load(t, map[string]string{"x.json": page})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked []string
+	old, young := map[string]string{"container": "web"}, map[string]string{"container": "cron"}
+	queries, err := all[0].Queries(t.Context(), func(_ context.Context, expr string) ([]map[string]string, error) {
+		asked = append(asked, expr)
+		if strings.Contains(expr, "offset 1m") {
+			return []map[string]string{old}, nil
+		}
+		return []map[string]string{old, young}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(asked) != 1 || asked[0] != `started{idc=~".*"} and started{idc=~".*"} offset 1m` {
+		t.Errorf("asked %q", asked)
+	}
+	want := []Query{
+		{Dashboard: "cont-x", Panel: "CPU", PanelID: 2, RefID: "A", Expr: `sum(rate(cpu{idc=~".*|",container="web"}[1m]))`},
+		{Dashboard: "cont-x", Panel: "Count", PanelID: 4, RefID: "A", Expr: `count(cpu)`, Instant: true},
+	}
+	if len(queries) != 2 || queries[0] != want[0] || queries[1] != want[1] {
+		t.Errorf("got %+v", queries)
+	}
+	if all[0].Panels[0].Row != "Folded" || all[0].Panels[1].Row != "Open" {
+		t.Errorf("rows of %+v", all[0].Panels)
+	}
+}
+
+func TestCheckTellsEmptyFromFailed(t *testing.T) {
+	fsys := fstest.MapFS{"x.json": &fstest.MapFile{Data: []byte(page)}}
+	findings, err := Check(t.Context(), fsys, func(_ context.Context, expr string) ([]map[string]string, error) {
+		switch {
+		case strings.HasPrefix(expr, "started"):
+			return []map[string]string{{"container": "web"}}, nil
+		case strings.HasPrefix(expr, "count"):
+			return nil, errors.New("timeout")
+		}
+		return nil, nil
+	})
+	if err != nil || len(findings) != 2 {
+		t.Fatalf("%+v, %v", findings, err)
+	}
+	if f := findings[0]; f.OK() || f.Err != nil || f.Series != 0 {
+		t.Errorf("the empty one: %+v", f)
+	}
+	if f := findings[1]; f.OK() || f.Err == nil {
+		t.Errorf("the failed one: %+v", f)
+	}
+	_, err = Check(t.Context(), fsys, func(context.Context, string) ([]map[string]string, error) { return nil, nil })
+	if err == nil || !strings.Contains(err.Error(), `variable container: no series of started{idc=~".*"} has the label container`) {
+		t.Errorf("no container at all: %v", err)
+	}
+}
+
+func TestAFileThatIsNoDashboardIsNamed(t *testing.T) {
+	f := func(files map[string]string, want string) {
+		t.Helper()
+		if _, err := load(t, files); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v, want %q", files, err, want)
+		}
+	}
+	f(nil, "no dashboards")
+	f(map[string]string{"a.json": `{`}, "dashboard a.json: ")
+	f(map[string]string{"a.json": `{"title":"A"}`}, "uid is missing")
+	f(map[string]string{"a.json": `{"uid":"a"}`}, "title is missing")
+	f(map[string]string{"a.json": `{"uid":"a","title":"A","id":7}`}, "id is set")
+	f(map[string]string{"a.json": `{"uid":"` + strings.Repeat("a", 41) + `","title":"A"}`}, "has 41 characters")
+	f(map[string]string{"a.json": `{"uid":"a","title":"A"}`, "b.json": `{"uid":"a","title":"B"}`}, `uid "a" is also that of a.json`)
+}
+
+func TestExpand(t *testing.T) {
+	f := func(expr, want string) {
+		t.Helper()
+		if got := Expand(expr, map[string]string{"idc": ".*", "__range": "1h"}); got != want {
+			t.Errorf("%s gives %s, want %s", expr, got, want)
+		}
+	}
+	f(`x{idc=~"$idc"}`, `x{idc=~".*"}`)
+	f(`x{idc=~"${idc}|"}[$__range]`, `x{idc=~".*|"}[1h]`)
+	f(`x{c="$cluster"}`, `x{c="$cluster"}`)
+}
