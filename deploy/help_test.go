@@ -60,7 +60,7 @@ func output(t *testing.T, environ []string, name string, args ...string) string 
 func makeTarget(t *testing.T, args ...string) {
 	t.Helper()
 	needProgram(t, "make")
-	output(t, []string{"MAKEFLAGS=", "DOCKER_BUILDKIT=0"}, "make", append([]string{"-C", ".."}, args...)...)
+	output(t, []string{"MAKEFLAGS="}, "make", append([]string{"-C", ".."}, args...)...)
 }
 
 // secrets makes a folder with token, viewer-token and tokens.yaml, the first by new-token.sh.

@@ -10,6 +10,7 @@ cd "$1"
 if [ ! -e token ]; then
   (umask 077; od -An -N32 -tx1 /dev/urandom | tr -d ' \n' > token)
   echo "$1/token written"
+  [ "$(id -u)" -eq 0 ] || echo "make root its owner where an agent in a container reads it: that one is root, but without the power to read what is others'"
 fi
 if [ ! -e tokens.yaml ]; then
   sum=$(sha256sum < token)

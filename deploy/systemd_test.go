@@ -29,7 +29,7 @@ func TestTheUnitsAreWellFormedAndHardened(t *testing.T) {
 		}
 	}
 	// systemd's own figure, times ten: 0 is sealed, 100 an ordinary daemon of root. The agent is root on the host's network.
-	for unit, most := range map[string]string{"plimsoll-agent.service": "26", "plimsoll-collector.service": "16"} {
+	for unit, most := range map[string]string{"plimsoll-agent.service": "21", "plimsoll-collector.service": "16"} {
 		output(t, nil, "systemd-analyze", "security", "--offline=true", "--threshold="+most, filepath.Join(folder, unit))
 	}
 }
@@ -58,6 +58,11 @@ func TestTheUnitsStartUnderSystemd(t *testing.T) {
 	inside("sh", "-c", "echo PLIMSOLL_AGENT_LISTEN=127.0.0.1:"+agentPort+" > /etc/plimsoll/agent.env")
 	inside("sh", "-c", "echo PLIMSOLL_AGENT_REMOTE_WRITE_URL=http://127.0.0.1:"+port+"/api/v1/write >> /etc/plimsoll/agent.env")
 	inside("sh", "-c", "echo PLIMSOLL_AGENT_DOCKER_HOST=unix:///etc/plimsoll/docker.sock >> /etc/plimsoll/agent.env")
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(inside("sh", "-c", "systemctl status plimsoll-*; cat /var/log/plimsoll.log"))
+		}
+	})
 	inside("systemctl", "start", units()[0], units()[1])
 
 	eventually(t, time.Minute, "the collector is ready", func() error { _, err := ask("http://127.0.0.1:"+port+"/-/ready", ""); return err })
@@ -68,7 +73,7 @@ func TestTheUnitsStartUnderSystemd(t *testing.T) {
 	for _, unit := range units() {
 		pid := property(inside("systemctl", "show", "--property=MainPID", unit))
 		status := inside("cat", "/proc/"+pid+"/status")
-		for _, want := range []string{`NoNewPrivs:\s*1`, `Seccomp:\s*2`, `CapEff:\s*(0{16}|0{11}80004)`} { // none, or SYS_PTRACE and DAC_READ_SEARCH
+		for _, want := range []string{`NoNewPrivs:\s*1`, `Seccomp:\s*2`, `CapEff:\s*0{16}`} {
 			if !regexp.MustCompile(want).MatchString(status) {
 				t.Errorf("%s runs without %s:\n%s", unit, want, status)
 			}
@@ -100,6 +105,12 @@ func machineWithSystemd(t *testing.T) string {
 	output(t, nil, "testdata/systemd-root.sh", root)
 	for _, unit := range units() {
 		write(t, filepath.Join(root, "etc/systemd/system", unit), read(t, "systemd/"+unit))
+		// There is no journal in this machine.
+		dropIn := filepath.Join(root, "etc/systemd/system", unit+".d")
+		if err := os.Mkdir(dropIn, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dropIn, "log.conf"), "[Service]\nStandardOutput=append:/var/log/plimsoll.log\n")
 		output(t, nil, "cp", "../bin/"+strings.TrimSuffix(unit, ".service"), filepath.Join(root, "usr/local/bin"))
 	}
 	output(t, nil, "sh", "-c", "tar -C "+root+" -c . | docker import - "+name)

@@ -93,9 +93,10 @@ func (c *child) stop(within time.Duration, say func(string, ...any)) error {
 	return nil
 }
 
-// awaitReady polls /-/ready and says every few seconds what it still waits for.
-func awaitReady(ctx context.Context, c *child, url string, within time.Duration, say func(string, ...any)) error {
-	ctx, cancel := context.WithTimeout(ctx, within)
+// awaitReady polls /-/ready and says every few seconds what it still waits for. It returns nil when the child is ready or
+// the caller's context has ended.
+func awaitReady(caller context.Context, c *child, url string, within time.Duration, say func(string, ...any)) error {
+	ctx, cancel := context.WithTimeout(caller, within)
 	defer cancel()
 	poll, progress := time.NewTicker(100*time.Millisecond), time.NewTicker(3*time.Second)
 	defer poll.Stop()
@@ -106,6 +107,9 @@ func awaitReady(ctx context.Context, c *child, url string, within time.Duration,
 		case <-c.done:
 			return c.death()
 		case <-ctx.Done():
+			if caller.Err() != nil {
+				return nil
+			}
 			return fmt.Errorf("the %s was not ready within %s (%s); the end of %s:\n%s", c.name, within, last, c.logFile, tail(c.logFile, 15))
 		case <-progress.C:
 			say("waiting for the %s (%.0f s): %s", c.name, time.Since(c.began).Seconds(), last)

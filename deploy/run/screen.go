@@ -65,8 +65,8 @@ func block(p picture, running time.Duration) []string {
 		"  samples     " + samples(p),
 		"  series      " + thousands(float64(p.series)) + " in the engine",
 		"  alerts      " + alerts(p),
-		"  agent       " + p.agent.String(),
-		"  collector   " + p.collector.String(),
+		"  agent       " + cost(p.agent, p.rated),
+		"  collector   " + cost(p.collector, p.rated),
 	}
 	for _, sentence := range p.degraded {
 		lines = append(lines, "  ! "+sentence)
@@ -85,8 +85,8 @@ func oneLine(p picture, running time.Duration) string {
 		"samples " + samples(p),
 		"series " + thousands(float64(p.series)),
 		"alerts " + alerts(p),
-		"agent " + p.agent.String(),
-		"collector " + p.collector.String(),
+		"agent " + cost(p.agent, p.rated),
+		"collector " + cost(p.collector, p.rated),
 	}
 	for _, fault := range p.faults {
 		parts = append(parts, "! "+fault)
@@ -103,9 +103,12 @@ func containers(p picture) string {
 }
 
 func samples(p picture) string {
-	text := fmt.Sprintf("%s shipped (%s/s)", thousands(p.shipped), thousands(p.shippedPerSecond))
-	if p.spoolBytes > 0 {
-		text += fmt.Sprintf(", %s waiting on disk", size(p.spoolBytes))
+	text := thousands(p.shipped) + " shipped"
+	if p.rated {
+		text += " (" + thousands(p.shippedPerSecond) + "/s)"
+	}
+	if p.waitingBytes > 0 {
+		text += fmt.Sprintf(", %s waiting on disk", size(p.waitingBytes))
 	}
 	if p.dropped > 0 {
 		text += ", " + thousands(p.dropped) + " dropped"
@@ -120,8 +123,11 @@ func alerts(p picture) string {
 	return "firing: " + strings.Join(p.firing, ", ")
 }
 
-// String is CPU in percent of one core, and resident memory.
-func (p process) String() string {
+// cost is CPU in percent of one core, and resident memory.
+func cost(p process, rated bool) string {
+	if !rated {
+		return "RSS " + size(p.rssBytes)
+	}
 	return fmt.Sprintf("CPU %.1f %%, RSS %s", 100*p.cpuCores, size(p.rssBytes))
 }
 

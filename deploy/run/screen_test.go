@@ -9,7 +9,8 @@ import (
 func busy() picture {
 	return picture{
 		containers: 12, unresolved: 1,
-		shipped: 1234567, shippedPerSecond: 820, spoolBytes: 3 << 20, dropped: 7,
+		shipped: 1234567, shippedPerSecond: 820, waitingBytes: 3 << 20, dropped: 7,
+		rated:  true,
 		series: 4321, firing: []string{"ContainerOOMKilled (2)", "NodeDown"},
 		agent:     process{cpuCores: 0.0042, rssBytes: 31 << 20},
 		collector: process{cpuCores: 0.2, rssBytes: 1.5 * (1 << 30)},
@@ -25,8 +26,8 @@ func TestALogLineHoldsTheWholePicture(t *testing.T) {
 	}
 	f(busy(), "  61 s | containers 12 (1 without a name yet) | samples 1,234,567 shipped (820/s), 3 MiB waiting on disk, 7 dropped | "+
 		"series 4,321 | alerts firing: ContainerOOMKilled (2), NodeDown | agent CPU 0.4 %, RSS 31 MiB | collector CPU 20.0 %, RSS 1.5 GiB")
-	f(picture{faults: []string{"agent: no route"}}, "  61 s | containers 0 | samples 0 shipped (0/s) | series 0 | alerts none firing | "+
-		"agent CPU 0.0 %, RSS 0 KiB | collector CPU 0.0 %, RSS 0 KiB | ! agent: no route")
+	f(picture{faults: []string{"agent: no route"}}, "  61 s | containers 0 | samples 0 shipped | series 0 | alerts none firing | "+
+		"agent RSS 0 KiB | collector RSS 0 KiB | ! agent: no route")
 }
 
 func TestATerminalIsRefreshedInPlace(t *testing.T) {

@@ -38,12 +38,16 @@ func supervise(ctx context.Context, cfg config, show *screen) (err error) {
 	}
 	at := addressesOf(cfg)
 
+	began := time.Now()
 	collector, err := start(cfg, "collector", "--listen="+cfg.collectorListen)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, collector.stop(collectorStopsWithin, show.line)) }()
 	show.line("collector started (pid %d, log %s)", collector.pid(), collector.logFile)
+	if err := awaitReady(ctx, collector, at.collector, cfg.readyWithin, show.line); err != nil || ctx.Err() != nil {
+		return err
+	}
 
 	agent, err := start(cfg, "agent", "--listen="+cfg.agentListen, "--remote-write.url="+at.collector+"/api/v1/write")
 	if err != nil {
@@ -51,18 +55,8 @@ func supervise(ctx context.Context, cfg config, show *screen) (err error) {
 	}
 	defer func() { err = errors.Join(err, agent.stop(agentStopsWithin, show.line)) }()
 	show.line("agent started (pid %d, log %s)", agent.pid(), agent.logFile)
-
-	began := time.Now()
-	for _, one := range []struct {
-		*child
-		url string
-	}{{collector, at.collector}, {agent, at.agent}} {
-		if err := awaitReady(ctx, one.child, one.url, cfg.readyWithin, show.line); err != nil {
-			if ctx.Err() != nil {
-				return nil
-			}
-			return err
-		}
+	if err := awaitReady(ctx, agent, at.agent, cfg.readyWithin, show.line); err != nil || ctx.Err() != nil {
+		return err
 	}
 	show.line("")
 	for _, line := range at.lines() {
@@ -85,7 +79,10 @@ func watch(ctx context.Context, w *watcher, show *screen, began time.Time, child
 	defer tick.Stop()
 	defer show.leave()
 	for {
-		show.picture(w.look(ctx, time.Now()), time.Since(began))
+		// A look that the end of the run cut short shows nothing.
+		if p := w.look(ctx, time.Now()); ctx.Err() == nil {
+			show.picture(p, time.Since(began))
+		}
 		select {
 		case <-ctx.Done():
 			return nil

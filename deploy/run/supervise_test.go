@@ -98,7 +98,7 @@ func TestARunStopsTheAgentBeforeTheCollector(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
-	order := []string{"collector started", "agent started", "collector ready", "agent ready", "  UI          http://127.0.0.1:",
+	order := []string{"collector started", "collector ready", "agent started", "agent ready", "  UI          http://127.0.0.1:",
 		"containers 2", "stopping the agent", "agent stopped after", "stopping the collector", "collector stopped after"}
 	rest := said
 	for _, want := range order {

@@ -22,21 +22,22 @@ const maxAnswerBytes = 64 << 20
 
 // picture is what both programs said at one moment. A part whose source did not answer is in faults.
 type picture struct {
-	containers, unresolved int     // real containers the agent watches; those of them without a name yet
-	shipped                float64 // samples acknowledged since the agent started
-	shippedPerSecond       float64 // since the picture before; 0 in the first
-	dropped                float64 // samples given up
-	spoolBytes             float64
+	containers, unresolved int      // real containers the agent watches; those of them without a name yet
+	shipped                float64  // samples acknowledged since the agent started
+	shippedPerSecond       float64  // since the picture before
+	dropped                float64  // samples given up
+	waitingBytes           float64  // sampled, on disk, not acknowledged
 	series                 int      // in the engine, of the last five minutes
 	firing                 []string // names of firing alerts, with their number when it is not one
 	degraded               []string // sources of the agent that do not work, in a sentence each
 	agent, collector       process
+	rated                  bool     // there was a picture before, so that rates are known
 	faults                 []string // who did not answer, and why
 }
 
 // process is what one of the two costs.
 type process struct {
-	cpuCores float64 // since the picture before; 0 in the first
+	cpuCores float64 // since the picture before
 	rssBytes float64
 }
 
@@ -82,7 +83,7 @@ func (w *watcher) look(ctx context.Context, now time.Time) picture {
 	p.containers = int(sum(agent, "plimsoll_agent_containers"))
 	p.unresolved = int(sum(agent, "plimsoll_agent_containers_unresolved"))
 	p.dropped = sum(agent, "plimsoll_agent_samples_dropped_total")
-	p.spoolBytes = sum(agent, "plimsoll_agent_spool_bytes")
+	p.waitingBytes = sum(agent, "plimsoll_agent_spool_pending_bytes")
 	p.degraded = degraded(agent, w.dockerHost)
 	p.shipped = sum(agent, "plimsoll_agent_samples_shipped_total")
 	p.agent.rssBytes = sum(agent, "process_resident_memory_bytes")
@@ -92,6 +93,7 @@ func (w *watcher) look(ctx context.Context, now time.Time) picture {
 	total.agentSeconds = sum(agent, "process_cpu_seconds_total")
 	total.collectorSecond = sum(collector, "process_cpu_seconds_total")
 	if seconds := now.Sub(w.before.at).Seconds(); !w.before.at.IsZero() && seconds > 0 {
+		p.rated = true
 		p.shippedPerSecond = max(0, total.shipped-w.before.shipped) / seconds
 		p.agent.cpuCores = max(0, total.agentSeconds-w.before.agentSeconds) / seconds
 		p.collector.cpuCores = max(0, total.collectorSecond-w.before.collectorSecond) / seconds
@@ -140,7 +142,7 @@ func (w *watcher) series(ctx context.Context) (int, error) {
 	return int(n), nil
 }
 
-// firing names the alerts that fire, sorted.
+// firing names the alerts that fire, sorted. Those of severity none (the watchdog, which always fires) are not news.
 func (w *watcher) firing(ctx context.Context) ([]string, error) {
 	var answer struct {
 		Data struct {
@@ -155,7 +157,7 @@ func (w *watcher) firing(ctx context.Context) ([]string, error) {
 	}
 	count := map[string]int{}
 	for _, a := range answer.Data.Alerts {
-		if a.State == "firing" {
+		if a.State == "firing" && a.Labels["severity"] != "none" {
 			count[a.Labels["alertname"]]++
 		}
 	}
