@@ -65,7 +65,8 @@ func openEmbedded(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*emb
 	if err := os.MkdirAll(cfg.DataDir, 0o750); err != nil {
 		return nil, fmt.Errorf("notify: %w", err)
 	}
-	features, err := featurecontrol.NewFlags(log, featurecontrol.FeatureReceiverNameInMetrics)
+	// It would warn at every start that the feature is experimental.
+	features, err := featurecontrol.NewFlags(slog.New(slog.DiscardHandler), featurecontrol.FeatureReceiverNameInMetrics)
 	if err != nil {
 		return nil, fmt.Errorf("notify: %w", err)
 	}

@@ -215,7 +215,7 @@ func (p *parser) rule(n *yaml.Node) (config.Rule, bool) {
 }
 
 func (p *parser) expression(n *yaml.Node) string {
-	expr := p.text(n)
+	expr := strings.TrimSpace(p.text(n))
 	if _, err := metricsql.Parse(expr); err != nil {
 		p.fault(n, "expr: %v", err)
 	}

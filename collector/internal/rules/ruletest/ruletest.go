@@ -7,7 +7,6 @@ package ruletest
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -150,7 +149,6 @@ func run(file string) (out string, failed bool, err error) {
 	}
 	stdout, args := os.Stdout, os.Args
 	os.Stdout, os.Args = w, os.Args[:1]
-	flag.CommandLine.Init(os.Args[0], flag.ContinueOnError)
 	var said bytes.Buffer
 	read := make(chan error, 1)
 	go func() {
