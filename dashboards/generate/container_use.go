@@ -9,12 +9,12 @@ func orZeroLimit(limit string) string {
 
 // counted sums a counter's rate per instance, and says in words where the kernel has no such counter.
 func counted(metric, note string) string {
-	return orNote(by("sum", perInstance, rate(metric, one)), perInstance, there(), note)
+	return orNote(by("sum", perInstance, rate(metric, one)), perInstance, there(), metric, one, note)
 }
 
 // gauged is the same for what is no counter.
 func gauged(metric, note string) string {
-	return orNote(by("max", perInstance, series(metric, one)), perInstance, there(), note)
+	return orNoteGauge(by("max", perInstance, series(metric, one)), perInstance, there(), note)
 }
 
 const (
@@ -92,7 +92,7 @@ func waitingPanel() board.Panel {
 		Normal: "below the dashed line.",
 		Do:     "throttled: raise the limit. Waiting and not throttled: the node is overloaded.",
 		Queries: []board.Query{
-			{Expr: throttledShare(perInstance, one) + " or on (" + perInstance + ") 0 * " + there(), Legend: "{{name}} throttled", Look: board.Caution},
+			{Expr: throttledOrFree(perInstance, one), Legend: "{{name}} throttled", Look: board.Caution},
 			{Expr: counted("container_pressure_cpu_waiting_seconds_total", noPressure), Legend: "{{name}} waiting for CPU{{note}}"},
 		},
 		View: board.Timeseries{Marked: board.Threshold},

@@ -122,7 +122,7 @@ func fleetTrend() []board.Panel {
 			Do:     "a project that steps up right after a release is a regression: compare it with the release before.",
 			Queries: []board.Query{
 				{Expr: topOver(cpuOf, "project", cpuRank), Legend: "{{project}}"},
-				{Expr: "sum(" + cpuOf + ") - sum(" + topOver(cpuOf, "project", cpuRank) + ")", Legend: "all others", Look: board.Rest},
+				{Expr: rest(cpuOf, topOver(cpuOf, "project", cpuRank), "0.001"), Legend: "all others", Look: board.Rest},
 			},
 			View: board.Timeseries{Axis: "cores", Drawn: board.Stacked, Links: []board.Link{toProject("__field.labels.project")}},
 		},
@@ -133,7 +133,7 @@ func fleetTrend() []board.Panel {
 			Do:     "a steady slope is a leak or a growing cache: open the project, then its largest container.",
 			Queries: []board.Query{
 				{Expr: topOver(memoryOf, "project", memoryRank), Legend: "{{project}}"},
-				{Expr: "sum(" + memoryOf + ") - sum(" + topOver(memoryOf, "project", memoryRank) + ")", Legend: "all others", Look: board.Rest},
+				{Expr: rest(memoryOf, topOver(memoryOf, "project", memoryRank), "1"), Legend: "all others", Look: board.Rest},
 			},
 			View: board.Timeseries{Drawn: board.Stacked, Links: []board.Link{toProject("__field.labels.project")}},
 		},

@@ -2,16 +2,17 @@ package main
 
 import "github.com/plimsoll/plimsoll/dashboards/internal/board"
 
-// orNobody draws the note, at 0, where no container at all has a figure. The 0 is not a measurement; the words say why.
-func orNobody(expr, note string) string {
-	return expr + ` or on () label_replace(vector(0), "note", "` + note + `", "", "")`
+// orNobody draws the note, at 0, while containers run and none of them has the counter. The 0 is not a measurement;
+// the words say why.
+func orNobody(expr, counter, note string) string {
+	return expr + " or on () label_replace(0 * (count(" + series(running, real) + ") unless sum(" + over(counter, real, "$__rate_interval") + `)), "note", "` + note + `", "", "")`
 }
 
 func fleetPressure() []board.Panel {
 	const labels = "project, workload"
 	const noPressure = "no kernel here counts pressure"
 	worst := func(metric string) string {
-		return orNobody("topk(10, "+by("max", labels, rate(metric, real))+")", noPressure)
+		return orNobody("topk(10, "+by("max", labels, rate(metric, real))+")", metric, noPressure)
 	}
 	panel := func(title, what, do, expr string, alert float64) board.Panel {
 		return board.Panel{
@@ -24,7 +25,7 @@ func fleetPressure() []board.Panel {
 	return []board.Panel{
 		panel("Throttled, ten worst", "The share of CPU periods in which a container was stopped by its own CPU limit.",
 			"raise the limit, or spread the load over more replicas.",
-			orNobody("topk(10, "+by("max", labels, throttledShare(perContainer+", workload", real))+")", "no container has a CPU limit"), throttled),
+			orNobody("topk(10, "+by("max", labels, throttledShare(perContainer+", workload", real))+")", "container_cpu_cfs_periods_total", "no container has a CPU limit"), throttled),
 		panel("Waiting for CPU, ten worst", "The share of time in which at least one task was ready to run and had no CPU, whether by its limit or because the node is busy.",
 			"when it is not throttled, the node is overloaded: move a neighbour.",
 			worst("container_pressure_cpu_waiting_seconds_total"), cpuWait),
@@ -41,7 +42,7 @@ func fleetTraffic() []board.Panel {
 	const noNetwork, noBlockIO = "no container has a network of its own", "no kernel here counts block I/O"
 	pair := func(title, what, do, in, out, inName, outName, note string) board.Panel {
 		top := func(metric string) string {
-			return orNobody("topk(10, "+by("sum", "project", rate(metric, real))+")", note)
+			return orNobody("topk(10, "+by("sum", "project", rate(metric, real))+")", metric, note)
 		}
 		return board.Panel{
 			Title: title, Width: 12, Height: 8, Unit: board.BytesPerSecond,
@@ -68,7 +69,7 @@ func fleetTraffic() []board.Panel {
 			What:    "Packets that were dropped or damaged, as a share of all packets, ten worst projects.",
 			Normal:  "0; the dashed line is where the alert begins.",
 			Do:      "look for a full queue or a mismatched MTU on the node; drops of one container alone are its own slowness.",
-			Queries: []board.Query{{Expr: orNobody("topk(10, ("+errors+") / clamp_min("+packets+", 1))", noNetwork), Legend: "{{project}}{{note}}"}},
+			Queries: []board.Query{{Expr: orNobody("topk(10, ("+errors+") / clamp_min("+packets+", 1))", "container_network_receive_packets_total", noNetwork), Legend: "{{project}}{{note}}"}},
 			View:    board.Timeseries{Marked: board.Threshold},
 		},
 	}
@@ -80,7 +81,7 @@ func pipeline() []board.Panel {
 		return board.Panel{
 			Title: title, Width: width, Height: height, Unit: board.PerSecond,
 			What: what, Normal: "0.", Do: do,
-			Queries: []board.Query{{Expr: orNobody(by("sum", "reason", rate(metric, selector)), "none"), Legend: "{{reason}}{{note}}"}},
+			Queries: []board.Query{{Expr: "topk(5, " + by("sum", "reason", rate(metric, selector)) + ")", Legend: "{{reason}}"}},
 			View:    board.Timeseries{Axis: "samples"},
 		}
 	}
@@ -101,9 +102,9 @@ func pipeline() []board.Panel {
 			Queries: []board.Query{{Expr: "topk(10, " + by("max", "node", series("plimsoll_agent_remote_write_lag_seconds", site)) + ")", Legend: "{{node}}"}},
 			View:    board.Timeseries{Marked: board.Threshold},
 		},
-		reasons("Samples refused", "Samples the collector did not accept, by reason.", "the reason says what: a token, a limit, a bad label; the collector's log names the agent.",
+		reasons("Samples refused", "Samples the collector did not accept, the five commonest reasons.", "the reason says what: a token, a limit, a bad label; the collector's log names the agent.",
 			"plimsoll_collector_samples_rejected_total", `reason!=""`),
-		reasons("Samples lost by agents", "Samples an agent gave up, by reason.", "a full spool after a long outage; give it more space or more age.",
+		reasons("Samples lost by agents", "Samples agents gave up, the five commonest reasons.", "a full spool after a long outage; give it more space or more age.",
 			"plimsoll_agent_samples_dropped_total", site),
 		{
 			Title: "Spool on the nodes, ten largest", Width: width, Height: height, Unit: board.Bytes,

@@ -1,6 +1,10 @@
 package main
 
-import "github.com/plimsoll/plimsoll/dashboards/internal/board"
+import (
+	"fmt"
+
+	"github.com/plimsoll/plimsoll/dashboards/internal/board"
+)
 
 func siteTable() board.Panel {
 	const labels = "idc, cluster"
@@ -49,7 +53,7 @@ func projectTable() board.Panel {
 			{Expr: by("sum", labels, series(running, real))},
 			{Expr: "round(" + by("sum", labels, over("container_oom_events_total", real, recently)) + ")"},
 			{Expr: "round(" + by("sum", labels, over("container_restarts_total", real, recently)) + ")"},
-			{Expr: orZeroFor(throttledShare(labels, real), there)},
+			{Expr: throttledOrFree(labels, real)},
 		},
 		View: board.Table{
 			Labels: []board.Column{{Of: "project", Title: "Project", Link: toProject("__data.fields.project")}},
@@ -72,6 +76,12 @@ func projectTable() board.Panel {
 func throttledShare(labels, selector string) string {
 	return share(by("sum", labels, rate("container_cpu_cfs_throttled_periods_total", selector)),
 		"clamp_min("+by("sum", labels, rate("container_cpu_cfs_periods_total", selector))+", 1e-9)")
+}
+
+// throttledOrFree is throttledShare, and 0 for what has no CPU limit: nothing can throttle it.
+func throttledOrFree(labels, selector string) string {
+	return fmt.Sprintf("%s or on (%s) 0 * (%s unless on (%s) %s)", throttledShare(labels, selector), labels,
+		by("count", labels, series(running, selector)), labels, series("container_spec_cpu_quota", selector))
 }
 
 // perContainer tells containers apart: replicas of a Compose service share everything but their name.
@@ -97,7 +107,6 @@ func busiestTable() board.Panel {
 	used := by("sum", perContainer, rate("container_cpu_usage_seconds_total", real))
 	top := "topk(20, " + used + " and on (" + perContainer + ") " + series(running, real) + ")" // a rate outlives its container by a minute
 	limit := by("max", perContainer, series("container_spec_cpu_quota", real)+" / "+series("container_spec_cpu_period", real))
-	there := by("max", perContainer, series(running, real))
 	return board.Panel{
 		Title: "Busiest containers", Width: 12, Height: 9, Unit: board.Count,
 		What:   "The 20 containers that use most CPU now, what that is of their limit, and the share of CPU periods in which they were held back by it.",
@@ -106,7 +115,7 @@ func busiestTable() board.Panel {
 		Queries: []board.Query{
 			{Expr: top},
 			{Expr: ofLimit(used, limit, top)},
-			{Expr: "(" + throttledShare(perContainer, real) + " or on (" + perContainer + ") 0 * " + there + ") and on (" + perContainer + ") " + top},
+			{Expr: "(" + throttledOrFree(perContainer, real) + ") and on (" + perContainer + ") " + top},
 		},
 		View: board.Table{
 			Labels: containerColumns(),

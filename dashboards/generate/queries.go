@@ -43,10 +43,22 @@ func orZero(expr string) string { return expr + " or vector(0)" }
 // orZeroFor gives 0 to every label set of present that expr has no value for.
 func orZeroFor(expr, present string) string { return fmt.Sprintf("%s or 0 * %s", expr, present) }
 
-// orNote says in words, in the label note, that a source has nothing: a kernel that does not count, a container
-// without such a thing. The 0 it is drawn at is not a measurement, and the legend says so.
-func orNote(expr, labels, present, note string) string {
+// orNote says in words, in the label note, that what is there has no such counter: a kernel that does not count, a
+// container without a network. It is drawn at 0, which is no measurement, as the legend says. What was just born has
+// the counter and no rate yet; that is a gap and not a note.
+func orNote(expr, labels, present, counter, selector, note string) string {
+	return fmt.Sprintf(`%s or on (%s) label_replace(0 * (%s unless on (%s) %s), "note", "%s", "", "")`,
+		expr, labels, present, labels, over(counter, selector, "$__rate_interval"), note)
+}
+
+// orNoteGauge is orNote for what is no counter.
+func orNoteGauge(expr, labels, present, note string) string {
 	return fmt.Sprintf(`%s or on (%s) label_replace(0 * %s, "note", "%s", "", "")`, expr, labels, present, note)
+}
+
+// rest is what the parts leave of the whole, without the last bits of the subtraction.
+func rest(whole, parts, digit string) string {
+	return fmt.Sprintf("clamp_min(round(sum(%s) - sum(%s), %s), 0)", whole, parts, digit)
 }
 
 // topOver keeps of expr the ten label sets that are largest by rank, which is one value per label set over the whole

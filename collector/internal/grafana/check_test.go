@@ -55,6 +55,7 @@ func (w *world) node(site ...string) {
 	w.add(0, 1, "plimsoll_agent_build_info", append([]string{"version", "1"}, site...)...)
 	w.add(0, 15, "plimsoll_agent_remote_write_lag_seconds", site...)
 	w.add(0, 4096, "plimsoll_agent_spool_bytes", site...)
+	w.add(0, 0, "plimsoll_agent_samples_dropped_total", append([]string{"reason", "spool_age"}, site...)...)
 }
 
 // container adds what every kernel and engine gives for a container.
@@ -149,6 +150,7 @@ func worlds() []*world {
 	all := []*world{docker, swarm, k8s}
 	for _, w := range all {
 		w.add(1000, 0, "plimsoll_collector_samples_ingested_total", "collector", "c1")
+		w.add(0, 0, "plimsoll_collector_samples_rejected_total", "collector", "c1", "reason", "bad_label")
 	}
 	return all
 }
@@ -294,6 +296,8 @@ func testFigures(t *testing.T, e *engine.Engine, all []*world) {
 	f(k8s, "cont-container", "CPU", "C", 1)
 	f(k8s, "cont-container", "Block I/O", "A", 1000)
 	f(docker, "cont-container", "Block I/O", "A", 0)
+	f(docker, "cont-container", "Held back", "A", 0)
+	f(k8s, "cont-container", "Held back", "A", 0.1)
 	f(docker, "cont-container", "Health", "A", -1)
 }
 
