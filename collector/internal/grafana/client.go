@@ -99,11 +99,11 @@ func (c *client) explain(doing string, err error) error {
 		e.said = *withBody.GetPayload().Message
 	}
 	if e.status == http.StatusUnauthorized {
-		who := "the user in the URL"
+		advice := "the user and password in the URL are not valid here"
 		if c.tokenFile != "" {
-			who = "the token in " + c.tokenFile
+			advice = "the token in " + c.tokenFile + " is not valid here: put the token of a service account there, role Admin (with Editor the data source is left out)"
 		}
-		e.said = strings.TrimSpace(e.said + "; " + who + " is not valid here: put the token of a service account there, role Admin (with Editor the data source is left out)")
+		e.said = strings.TrimPrefix(e.said+"; "+advice, "; ")
 		e.cause = errUnauthorized
 	}
 	return e
