@@ -24,7 +24,7 @@ type rowBuffer struct {
 }
 
 // Append stores the samples, stale markers included. Labels may come in any order; empty ones do not count. It keeps
-// nothing of tss. The samples are on disk after about 2 s more; a crash before that loses them.
+// nothing of tss. The samples are on disk after 8 s at worst; a kill before that loses them.
 //
 // ErrReadOnly and ErrClosed are worth a later try of the same samples, ErrLabels is not. On an error some of the samples
 // may be stored.

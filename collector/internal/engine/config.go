@@ -59,27 +59,30 @@ const (
 	minMemoryBytes = 32 << 20
 )
 
+// Check says what Open would say of the configuration alone; it touches no disk.
+func (c Config) Check() error { return c.withDefaults().validate() }
+
 func (c Config) validate() error {
 	bad := func(format string, args ...any) error {
 		return fmt.Errorf("%w: "+format, append([]any{ErrConfig}, args...)...)
 	}
 	switch memory := memoryTotalBytes(); {
 	case c.DataDir == "":
-		return bad("the data directory is not set")
+		return bad("--data-dir is not set")
 	case c.Retention < day || c.Retention > maxRetention:
-		return bad("retention %s is outside 1d to 100y", c.Retention)
+		return bad("--retention=%s is outside 1d to 100y", c.Retention)
 	case c.MemoryBytes < minMemoryBytes:
-		return bad("cache memory of %d bytes is below %d", c.MemoryBytes, minMemoryBytes)
+		return bad("--limit.engine-memory=%d is below %d", c.MemoryBytes, minMemoryBytes)
 	case c.MemoryBytes > max(memory/2, minMemoryBytes):
-		return bad("cache memory of %d bytes is more than half of the %d bytes there are", c.MemoryBytes, memory)
+		return bad("--limit.engine-memory=%d is more than half of the %d bytes there are", c.MemoryBytes, memory)
 	case c.MinFreeDiskBytes < 0:
-		return bad("minimum free disk of %d bytes is negative", c.MinFreeDiskBytes)
+		return bad("--limit.free-disk=%d is negative", c.MinFreeDiskBytes)
 	case c.QueryDuration < time.Second || c.QueryDuration > time.Hour:
-		return bad("query duration %s is outside 1s to 1h", c.QueryDuration)
+		return bad("--limit.query-duration=%s is outside 1s to 1h", c.QueryDuration)
 	case c.QueryConcurrency < 1 || c.QueryConcurrency > 1000:
-		return bad("query concurrency %d is outside 1 to 1000", c.QueryConcurrency)
+		return bad("--limit.query-concurrency=%d is outside 1 to 1000", c.QueryConcurrency)
 	case c.QuerySeries < 1 || c.QuerySamples < 1:
-		return bad("query series %d and query samples %d must be positive", c.QuerySeries, c.QuerySamples)
+		return bad("--limit.query-series=%d and --limit.query-samples=%d must be positive", c.QuerySeries, c.QuerySamples)
 	}
 	return nil
 }

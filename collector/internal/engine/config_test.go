@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -17,16 +18,16 @@ func TestEveryValueIsCheckedBeforeTheLibrarySeesIt(t *testing.T) {
 		t.Fatalf("the defaults are refused: %v", err)
 	}
 	for want, change := range map[string]func(*Config){
-		"data directory":    func(c *Config) { c.DataDir = "" },
-		"retention 23h":     func(c *Config) { c.Retention = 23 * time.Hour },
-		"outside 1d":        func(c *Config) { c.Retention = 200 * 365 * day },
-		"cache memory":      func(c *Config) { c.MemoryBytes = 1 },
-		"more than half":    func(c *Config) { c.MemoryBytes = 1 << 60 },
-		"free disk":         func(c *Config) { c.MinFreeDiskBytes = -1 },
-		"query duration":    func(c *Config) { c.QueryDuration = time.Millisecond },
-		"query concurrency": func(c *Config) { c.QueryConcurrency = -1 },
-		"query series":      func(c *Config) { c.QuerySeries = -1 },
-		"query samples":     func(c *Config) { c.QuerySamples = -1 },
+		"--data-dir":                func(c *Config) { c.DataDir = "" },
+		"--retention=23h":           func(c *Config) { c.Retention = 23 * time.Hour },
+		"outside 1d":                func(c *Config) { c.Retention = 200 * 365 * day },
+		"--limit.engine-memory=1":   func(c *Config) { c.MemoryBytes = 1 },
+		"more than half":            func(c *Config) { c.MemoryBytes = 1 << 60 },
+		"--limit.free-disk":         func(c *Config) { c.MinFreeDiskBytes = -1 },
+		"--limit.query-duration":    func(c *Config) { c.QueryDuration = time.Millisecond },
+		"--limit.query-concurrency": func(c *Config) { c.QueryConcurrency = -1 },
+		"--limit.query-series=-1":   func(c *Config) { c.QuerySeries = -1 },
+		"--limit.query-samples=-1":  func(c *Config) { c.QuerySamples = -1 },
 	} {
 		c := good
 		change(&c)
@@ -88,9 +89,18 @@ func TestAPlaceThatRepeatsItselfIsSilencedAndCounted(t *testing.T) {
 	}
 }
 
-func TestIgnoredSamplesAreReadFromTheLibrarysText(t *testing.T) {
-	got := ignoredSamples(strings.NewReader("vm_rows_ignored_total{reason=\"big_timestamp\"} 3\nother 1\nvm_rows_ignored_total{reason=\"small_timestamp\"} 0\n"))
-	if len(got) != 2 || got["big_timestamp"] != 3 {
-		t.Errorf("got %v", got)
+func TestTheLibrarysTextIsRead(t *testing.T) {
+	got := readState(strings.NewReader(`vm_rows_ignored_total{reason="big_timestamp"} 3
+other 1
+vm_rows_ignored_total{reason="small_timestamp"} 0
+vm_cache_entries{type="storage/tsid"} 9
+vm_cache_entries{type="storage/hour_metric_ids"} 17
+vm_free_disk_space_bytes{path="/a b"} 1e9
+vm_data_size_bytes{type="storage/small"} 5
+vm_data_size_bytes{type="indexdb/file"} 6
+`))
+	want := state{activeSeries: 17, freeDiskBytes: 1e9, storedBytes: 11, ignored: map[string]float64{"big_timestamp": 3, "small_timestamp": 0}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -72,7 +72,7 @@ func Open(cfg Config, log *slog.Logger) (e *Engine, err error) {
 	defer func() {
 		// The library panics on a damaged file; what it said is the message.
 		if r := recover(); r != nil {
-			e, err = nil, fmt.Errorf("%w: open %s: %v", ErrDataDir, cfg.DataDir, r)
+			e, err = nil, fmt.Errorf("open the storage in %s: %v", cfg.DataDir, r)
 		}
 		if err != nil {
 			lock.Close()

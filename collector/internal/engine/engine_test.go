@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/VictoriaMetrics/VictoriaMetrics/lib/prompb"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // shared is the one engine of this test binary; the library allows no second.
@@ -226,5 +227,17 @@ func TestMetricsOfTheLibraryAreOffered(t *testing.T) {
 	shared.WriteMetrics(&b)
 	if !strings.Contains(b.String(), "vm_rows_received_by_storage_total") || strings.Contains(b.String(), "go_goroutines") {
 		t.Errorf("got %.300s", b.String())
+	}
+	mustAppend(t, sample("t_active", time.Now(), 1))
+	reg := prometheus.NewRegistry()
+	reg.MustRegister(shared.Collector())
+	families, err := reg.Gather()
+	if err != nil || len(families) != 3 {
+		t.Fatalf("%d families, %v", len(families), err)
+	}
+	for _, f := range families {
+		if v := f.GetMetric()[0].GetGauge().GetValue(); v <= 0 {
+			t.Errorf("%s is %v", f.GetName(), v)
+		}
 	}
 }

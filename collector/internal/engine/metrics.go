@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/VictoriaMetrics/metrics"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // WriteMetrics writes the library's own metrics (vm_*) as Prometheus text, without those of the process.
@@ -21,26 +22,81 @@ func (e *Engine) WriteMetrics(w io.Writer) {
 
 // IgnoredSamples is how many samples the storage was given and did not keep since the start, by the storage's reason. It
 // acknowledges them all the same, so this count is the only trace.
-func (e *Engine) IgnoredSamples() map[string]float64 {
-	var text bytes.Buffer
-	e.WriteMetrics(&text)
-	return ignoredSamples(&text)
+func (e *Engine) IgnoredSamples() map[string]float64 { return e.state().ignored }
+
+// state is what the library tells of itself in the text of its metrics; it has no other way to ask.
+type state struct {
+	activeSeries  float64 // that got a sample this hour or the one before
+	freeDiskBytes float64
+	storedBytes   float64 // on disk and not yet there
+	ignored       map[string]float64
 }
 
-// ignoredSamples finds vm_rows_ignored_total in the library's metrics, the only way it tells.
-func ignoredSamples(text io.Reader) map[string]float64 {
-	out := map[string]float64{}
+func (e *Engine) state() state {
+	var text bytes.Buffer
+	e.WriteMetrics(&text)
+	return readState(&text)
+}
+
+func readState(text io.Reader) state {
+	s := state{ignored: map[string]float64{}}
 	lines := bufio.NewScanner(text)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
-		rest, ok := strings.CutPrefix(lines.Text(), `vm_rows_ignored_total{reason="`)
-		reason, value, found := strings.Cut(rest, `"} `)
-		if !ok || !found {
+		at := strings.LastIndexByte(lines.Text(), ' ')
+		if at < 0 {
 			continue
 		}
-		if n, err := strconv.ParseFloat(value, 64); err == nil {
-			out[reason] = n
+		value, err := strconv.ParseFloat(lines.Text()[at+1:], 64)
+		if err != nil {
+			continue
+		}
+		switch name, label, _ := strings.Cut(lines.Text()[:at], "{"); name {
+		case "vm_rows_ignored_total":
+			if reason, ok := strings.CutPrefix(label, `reason="`); ok {
+				s.ignored[strings.TrimSuffix(reason, `"}`)] = value
+			}
+		case "vm_cache_entries":
+			if label == `type="storage/hour_metric_ids"}` {
+				s.activeSeries = value
+			}
+		case "vm_free_disk_space_bytes":
+			s.freeDiskBytes = value
+		case "vm_data_size_bytes":
+			s.storedBytes += value
 		}
 	}
-	return out
+	return s
+}
+
+// Collector offers the few figures of the engine that rules and dashboards need, under names that stay when the engine changes.
+func (e *Engine) Collector() prometheus.Collector {
+	gauge := func(name, help string) *prometheus.Desc {
+		return prometheus.NewDesc("plimsoll_collector_"+name, help, nil, nil)
+	}
+	return collector{e,
+		gauge("active_series", "Series that got a sample this hour or the one before."),
+		gauge("storage_free_bytes", "Free disk space where the engine keeps its data."),
+		gauge("storage_bytes", "Size of samples and index, on disk and in memory."),
+	}
+}
+
+type collector struct {
+	engine               *Engine
+	series, free, stored *prometheus.Desc
+}
+
+// Describe implements prometheus.Collector.
+func (c collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.series, c.free, c.stored} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	s := c.engine.state()
+	for d, v := range map[*prometheus.Desc]float64{c.series: s.activeSeries, c.free: s.freeDiskBytes, c.stored: s.storedBytes} {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v)
+	}
 }

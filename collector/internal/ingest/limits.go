@@ -53,26 +53,32 @@ func fill[T int | int64 | time.Duration](v *T, to T) {
 	}
 }
 
+// Check says what New would say of the limits.
+func (l Limits) Check() error { return l.withDefaults().validate() }
+
 func (l Limits) validate() error {
 	within := func(what string, v, least, most int64) error {
 		if v < least || v > most {
-			return fmt.Errorf("limit of %s is %d, outside %d to %d", what, v, least, most)
+			return fmt.Errorf("--limit.%s=%d is outside %d to %d", what, v, least, most)
 		}
 		return nil
 	}
 	for _, err := range []error{
-		within("the body's bytes", l.BodyBytes, 1<<10, 1<<30),
-		within("the decoded bytes", l.DecodedBytes, 1<<10, 4<<30),
-		within("series per request", int64(l.Series), 1, 100_000_000),
-		within("concurrent writes", int64(l.Concurrency), 1, 10_000),
-		within("labels per series", int64(l.Labels), 1, 1000),
-		within("a label name's bytes", int64(l.NameBytes), 1, 32<<10),
-		within("a label value's bytes", int64(l.ValueBytes), 1, 32<<10),
-		within("the future's seconds", int64(l.Future/time.Second), 1, 2*24*3600),
+		within("write-body", l.BodyBytes, 1<<10, 1<<30),
+		within("write-decoded", l.DecodedBytes, 1<<10, 4<<30),
+		within("write-series", int64(l.Series), 1, 100_000_000),
+		within("write-concurrency", int64(l.Concurrency), 1, 10_000),
+		within("labels", int64(l.Labels), 1, 1000),
+		within("label-name", int64(l.NameBytes), 1, 32<<10),
+		within("label-value", int64(l.ValueBytes), 1, 32<<10),
 	} {
 		if err != nil {
 			return err
 		}
+	}
+	// The engine drops what lies more than two days ahead.
+	if l.Future < time.Second || l.Future > 48*time.Hour {
+		return fmt.Errorf("--limit.future=%s is outside 1s to 48h", l.Future)
 	}
 	return nil
 }

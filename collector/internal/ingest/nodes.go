@@ -147,7 +147,7 @@ func (n *Nodes) forgetSilent(now time.Time) {
 func (n *Nodes) List() []Node {
 	n.mu.Lock()
 	n.forgetSilent(n.cfg.Now())
-	nodes := slices.Collect(maps.Values(n.table))
+	nodes := slices.AppendSeq(make([]Node, 0, len(n.table)), maps.Values(n.table))
 	n.mu.Unlock()
 	slices.SortFunc(nodes, func(a, b Node) int {
 		return cmp.Or(cmp.Compare(a.IDC, b.IDC), cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Node, b.Node))
@@ -157,15 +157,11 @@ func (n *Nodes) List() []Node {
 
 // ServeHTTP answers as the Prometheus API does, data being the list of nodes, times in RFC 3339.
 func (n *Nodes) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	nodes := n.List()
-	if nodes == nil {
-		nodes = []Node{}
-	}
 	w.Header().Set("Content-Type", "application/json")
 	json.NewEncoder(w).Encode(struct {
 		Status string `json:"status"`
 		Data   []Node `json:"data"`
-	}{"success", nodes})
+	}{"success", n.List()})
 }
 
 func lastReceivedDesc() *prometheus.Desc {

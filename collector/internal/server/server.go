@@ -8,18 +8,11 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"time"
 
 	"golang.org/x/net/netutil"
 )
-
-// Config of the listener.
-type Config struct {
-	// Listen is host:port; port 0 takes a free one.
-	Listen string
-	// Connections bounds the open connections; more wait in the kernel. Default 4096.
-	Connections int
-}
 
 // How long the parts of a connection may take. A write's body and a query's answer are small; export sets its own.
 const (
@@ -32,50 +25,53 @@ const (
 	maxHeaderBytes = 64 << 10
 )
 
-// Server is the listener and its routes.
+// mostConnections bounds the open connections; more wait in the kernel. An agent holds one.
+const mostConnections = 10_000
+
+// Listener is the taken port. Connections wait until a Server runs on it.
+type Listener struct {
+	net.Listener
+	secure bool
+}
+
+// Listen takes the port, so that a taken one is known before anything else starts and the address before it is told to
+// anyone. Port 0 takes a free one.
+func Listen(address string, access Access) (*Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("--listen=%s: %w", address, err)
+	}
+	return &Listener{netutil.LimitListener(l, mostConnections), access.TLS() != nil}, nil
+}
+
+// URL is where the collector can be reached, without a slash at the end; anyHost stands in for "all addresses".
+func (l *Listener) URL(anyHost string) string {
+	scheme := "http"
+	if l.secure {
+		scheme = "https"
+	}
+	address := l.Addr().(*net.TCPAddr)
+	host := address.IP.String()
+	if address.IP.IsUnspecified() {
+		host = anyHost
+	}
+	return scheme + "://" + net.JoinHostPort(host, strconv.Itoa(address.Port))
+}
+
+// Server answers on a listener.
 type Server struct {
-	cfg      Config
+	listener *Listener
 	access   Access
 	log      *slog.Logger
 	handler  http.Handler
-	listener net.Listener
 }
 
-// New wires routes; it opens nothing.
-func New(cfg Config, routes Routes, access Access, log *slog.Logger) *Server {
-	if cfg.Connections <= 0 {
-		cfg.Connections = 4096
-	}
-	return &Server{cfg: cfg, access: access, log: log, handler: routes.handler(access)}
+// New wires routes.
+func New(listener *Listener, routes Routes, access Access, log *slog.Logger) *Server {
+	return &Server{listener: listener, access: access, log: log, handler: routes.handler(access)}
 }
 
-// Listen takes the port, so that a taken one is known before anything else starts.
-func (s *Server) Listen() error {
-	l, err := net.Listen("tcp", s.cfg.Listen)
-	if err != nil {
-		return fmt.Errorf("--listen=%s: %w", s.cfg.Listen, err)
-	}
-	s.listener = netutil.LimitListener(l, s.cfg.Connections)
-	return nil
-}
-
-// URL is where the server can be reached from this machine, without a slash at the end. Only after Listen.
-func (s *Server) URL() string {
-	scheme := "http"
-	if s.access.TLS() != nil {
-		scheme = "https"
-	}
-	host, port, err := net.SplitHostPort(s.listener.Addr().String())
-	if err != nil {
-		return scheme + "://" + s.listener.Addr().String()
-	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-		host = "localhost"
-	}
-	return scheme + "://" + net.JoinHostPort(host, port)
-}
-
-// Run serves until ctx ends, then lets running requests finish for ten seconds. Listen comes first.
+// Run serves until ctx ends, then lets running requests finish for ten seconds and gives the port back.
 func (s *Server) Run(ctx context.Context) error {
 	srv := &http.Server{
 		Handler: s.handler, TLSConfig: s.access.TLS(), MaxHeaderBytes: maxHeaderBytes,
@@ -92,7 +88,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}()
 	select {
 	case err := <-served:
-		return fmt.Errorf("serve %s: %w", s.cfg.Listen, err)
+		return fmt.Errorf("serve %s: %w", s.listener.Addr(), err)
 	case <-ctx.Done():
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
@@ -104,7 +100,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	<-served
 	if err != nil {
-		return fmt.Errorf("stop serving %s: %w", s.cfg.Listen, err)
+		return fmt.Errorf("stop serving %s: %w", s.listener.Addr(), err)
 	}
 	return nil
 }

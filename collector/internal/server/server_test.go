@@ -164,16 +164,18 @@ func TestARunningRequestEndsBeforeTheServer(t *testing.T) {
 		<-release
 		io.WriteString(w, "done")
 	})
-	s := New(Config{Listen: "127.0.0.1:0"}, rt, newAccess(t, access.Config{Listen: "127.0.0.1:0"}), quiet())
-	if err := s.Listen(); err != nil {
+	open := newAccess(t, access.Config{Listen: "127.0.0.1:0"})
+	listener, err := Listen("127.0.0.1:0", open)
+	if err != nil {
 		t.Fatal(err)
 	}
+	s, at := New(listener, rt, open, quiet()), listener.URL("")
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx) }()
 	body := make(chan string, 1)
 	go func() {
-		resp, err := http.Get(s.URL() + "/api/v1/query")
+		resp, err := http.Get(at + "/api/v1/query")
 		if err != nil {
 			body <- err.Error()
 			return
@@ -196,20 +198,31 @@ func TestARunningRequestEndsBeforeTheServer(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	if _, err := http.Get(s.URL() + "/-/healthy"); err == nil {
+	if _, err := http.Get(at + "/-/healthy"); err == nil {
 		t.Error("the port is still open")
 	}
 }
 
 func TestATakenPortIsAnErrorThatNamesTheFlag(t *testing.T) {
-	first := New(Config{Listen: "127.0.0.1:0"}, routes(), newAccess(t, access.Config{Listen: "127.0.0.1:0"}), quiet())
-	if err := first.Listen(); err != nil {
+	open := newAccess(t, access.Config{Listen: "127.0.0.1:0"})
+	first, err := Listen("127.0.0.1:0", open)
+	if err != nil {
 		t.Fatal(err)
 	}
-	defer first.listener.Close()
-	address := strings.TrimPrefix(first.URL(), "http://")
-	second := New(Config{Listen: address}, routes(), newAccess(t, access.Config{Listen: address}), quiet())
-	if err := second.Listen(); err == nil || !strings.Contains(err.Error(), "--listen="+address) {
+	defer first.Close()
+	address := first.Addr().String()
+	if _, err := Listen(address, open); err == nil || !strings.Contains(err.Error(), "--listen="+address) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestAListenerOnAllAddressesIsCalledByTheGivenName(t *testing.T) {
+	l, err := Listen(":0", newAccess(t, access.Config{Listen: ":0", Anonymous: true}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if got := l.URL("host-1"); !strings.HasPrefix(got, "http://host-1:") || strings.HasSuffix(got, ":0") {
+		t.Errorf("got %s", got)
 	}
 }

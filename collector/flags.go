@@ -1,0 +1,209 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/plimsoll/plimsoll/agent/settings"
+	"github.com/plimsoll/plimsoll/collector/internal/access"
+	"github.com/plimsoll/plimsoll/collector/internal/engine"
+	"github.com/plimsoll/plimsoll/collector/internal/grafana"
+	"github.com/plimsoll/plimsoll/collector/internal/ingest"
+	"github.com/plimsoll/plimsoll/collector/internal/notify"
+	"github.com/plimsoll/plimsoll/collector/internal/rules"
+)
+
+// config is everything the flags say. DESIGN section 8 lists them.
+type config struct {
+	listen      string
+	externalURL string
+	dataDir     string
+	retention   settings.Duration
+
+	tokensFile string
+	anonymous  bool
+	tlsCert    string
+	tlsKey     string
+	clientCA   string
+
+	ruleGlobs     settings.Strings
+	builtinRules  bool
+	amConfig      string
+	amURL         string
+	grafanaURL    string
+	grafanaToken  string
+	grafanaFolder string
+	grafanaEvery  settings.Duration
+	sourceURL     string
+	sourceToken   string
+
+	limitBody, limitDecoded, limitMemory, limitFreeDisk          settings.Bytes
+	limitSeries, limitWrites, limitLabels, limitName, limitValue int
+	limitFuture, limitQuery                                      settings.Duration
+	limitQueries, limitQuerySeries, limitQuerySamples            int
+	limitNodes                                                   int
+
+	logLevel  slog.Level
+	logFormat string
+}
+
+func defaults() config {
+	return config{
+		listen: "127.0.0.1:9750", dataDir: "/var/lib/plimsoll-collector", retention: settings.Duration(90 * 24 * time.Hour),
+		builtinRules: true, grafanaFolder: "Plimsoll", grafanaEvery: settings.Duration(10 * time.Minute),
+		limitBody: 32 << 20, limitDecoded: 128 << 20, limitFreeDisk: 256 << 20,
+		limitSeries: 200_000, limitWrites: 64, limitLabels: 60, limitName: 256, limitValue: 4096, limitFuture: settings.Duration(10 * time.Minute),
+		limitQuery: settings.Duration(30 * time.Second), limitQueries: 16, limitQuerySeries: 100_000, limitQuerySamples: 200_000_000,
+		limitNodes: 10_000, logFormat: "text",
+	}
+}
+
+// flags binds cfg to a set; nothing is read yet.
+func (cfg *config) flags() *settings.Set {
+	s := settings.New("plimsoll-collector", "PLIMSOLL_COLLECTOR")
+	f := s.Flags()
+	f.StringVar(&cfg.listen, "listen", cfg.listen, "`address` of the one HTTP listener; port 0 takes a free one")
+	f.StringVar(&cfg.externalURL, "external-url", cfg.externalURL, "`URL` under which people reach the collector, for links (default: the address listened on)")
+	f.StringVar(&cfg.dataDir, "data-dir", cfg.dataDir, "`directory` for samples, silences and the table of nodes")
+	f.Var(&cfg.retention, "retention", "how `long` samples are kept; at least 1d")
+	f.StringVar(&cfg.tokensFile, "auth.tokens-file", cfg.tokensFile, "YAML `file` with the tokens' hashes and scopes")
+	f.BoolVar(&cfg.anonymous, "auth.anonymous", cfg.anonymous, "allow --listen beyond loopback although nobody is authenticated")
+	f.StringVar(&cfg.tlsCert, "tls.cert", cfg.tlsCert, "PEM `file` with the certificate of the listener")
+	f.StringVar(&cfg.tlsKey, "tls.key", cfg.tlsKey, "PEM `file` with its key")
+	f.StringVar(&cfg.clientCA, "tls.client-ca", cfg.clientCA, "PEM `file` with the authorities one of which must have signed a caller's certificate")
+	f.Var(&cfg.ruleGlobs, "rules", "`pattern` of rule files to evaluate besides the built-in ones; repeatable")
+	f.BoolVar(&cfg.builtinRules, "rules.builtin", cfg.builtinRules, "evaluate the built-in rules")
+	f.StringVar(&cfg.amConfig, "alertmanager.config", cfg.amConfig, "alertmanager.yml `file` for the Alertmanager inside (default: alerts are shown, nobody is notified)")
+	f.StringVar(&cfg.amURL, "alertmanager.url", cfg.amURL, "`URL` of an Alertmanager outside, which then gets the alerts instead")
+	f.StringVar(&cfg.grafanaURL, "grafana.url", cfg.grafanaURL, "`URL` of a Grafana to publish the dashboards to")
+	f.StringVar(&cfg.grafanaToken, "grafana.token-file", cfg.grafanaToken, "`file` with the token of a Grafana service account")
+	f.StringVar(&cfg.grafanaFolder, "grafana.folder", cfg.grafanaFolder, "`title` of the folder in Grafana")
+	f.Var(&cfg.grafanaEvery, "grafana.interval", "`time` between comparisons of Grafana with what is shipped")
+	f.StringVar(&cfg.sourceURL, "grafana.datasource-url", cfg.sourceURL, "`URL` under which Grafana reaches the collector (default: --external-url)")
+	f.StringVar(&cfg.sourceToken, "grafana.datasource-token-file", cfg.sourceToken, "`file` with the token of scope read that Grafana sends to the collector")
+	f.Var(&cfg.limitBody, "limit.write-body", "most `bytes` of a remote write body as sent")
+	f.Var(&cfg.limitDecoded, "limit.write-decoded", "most `bytes` of a remote write body decompressed")
+	f.IntVar(&cfg.limitSeries, "limit.write-series", cfg.limitSeries, "most `series` in one remote write request")
+	f.IntVar(&cfg.limitWrites, "limit.write-concurrency", cfg.limitWrites, "most remote write `requests` at once; more get 429")
+	f.IntVar(&cfg.limitLabels, "limit.labels", cfg.limitLabels, "most `labels` of a series")
+	f.IntVar(&cfg.limitName, "limit.label-name", cfg.limitName, "most `bytes` of a label's name")
+	f.IntVar(&cfg.limitValue, "limit.label-value", cfg.limitValue, "most `bytes` of a label's value")
+	f.Var(&cfg.limitFuture, "limit.future", "how `far` ahead of the collector's clock a timestamp may lie")
+	f.IntVar(&cfg.limitNodes, "limit.nodes", cfg.limitNodes, "most `agents` in the table of nodes")
+	f.Var(&cfg.limitQuery, "limit.query-duration", "longest `time` a query may run")
+	f.IntVar(&cfg.limitQueries, "limit.query-concurrency", cfg.limitQueries, "most `queries` at once; more wait, then get 429")
+	f.IntVar(&cfg.limitQuerySeries, "limit.query-series", cfg.limitQuerySeries, "most `series` in one answer")
+	f.IntVar(&cfg.limitQuerySamples, "limit.query-samples", cfg.limitQuerySamples, "most stored `samples` one query may read")
+	f.Var(&cfg.limitMemory, "limit.engine-memory", "most `bytes` of the engine's caches; 0 is a quarter of the memory there is")
+	f.Var(&cfg.limitFreeDisk, "limit.free-disk", "free `bytes` of disk below which no more samples are taken (503)")
+	f.TextVar(&cfg.logLevel, "log.level", cfg.logLevel, "`level`: debug, info, warn or error")
+	f.StringVar(&cfg.logFormat, "log.format", cfg.logFormat, "`text` or json")
+	return s
+}
+
+// parse reads args and the environment and checks what the parts do not check themselves.
+func (cfg *config) parse(args []string, stdout io.Writer) error {
+	s := cfg.flags()
+	if err := s.Parse(args, os.Environ()); errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, usage)
+		s.Usage(stdout)
+		return err
+	} else if err != nil {
+		return err
+	}
+	for name, value := range map[string]string{"external-url": cfg.externalURL, "alertmanager.url": cfg.amURL, "grafana.url": cfg.grafanaURL, "grafana.datasource-url": cfg.sourceURL} {
+		u, err := url.Parse(value)
+		if value != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+			return fmt.Errorf("--%s=%q is not an absolute http or https URL", name, value)
+		}
+	}
+	positive := map[string]int{"write-body": int(cfg.limitBody), "write-decoded": int(cfg.limitDecoded), "future": int(cfg.limitFuture), "query-duration": int(cfg.limitQuery), "free-disk": int(cfg.limitFreeDisk),
+		"write-series": cfg.limitSeries, "write-concurrency": cfg.limitWrites, "labels": cfg.limitLabels, "label-name": cfg.limitName, "label-value": cfg.limitValue,
+		"nodes": cfg.limitNodes, "query-concurrency": cfg.limitQueries, "query-series": cfg.limitQuerySeries, "query-samples": cfg.limitQuerySamples}
+	for name, n := range positive {
+		if n < 1 {
+			return fmt.Errorf("--limit.%s must not be 0 or less", name)
+		}
+	}
+	switch {
+	case cfg.amConfig != "" && cfg.amURL != "":
+		return errors.New("--alertmanager.config and --alertmanager.url exclude each other: give one")
+	case cfg.grafanaURL == "" && cfg.grafanaToken != "":
+		return errors.New("--grafana.token-file needs --grafana.url")
+	case cfg.logFormat != "text" && cfg.logFormat != "json":
+		return fmt.Errorf("--log.format=%q: use text or json", cfg.logFormat)
+	case time.Duration(cfg.grafanaEvery) < time.Second:
+		return fmt.Errorf("--grafana.interval=%s is below 1s", cfg.grafanaEvery.String())
+	}
+	return nil
+}
+
+func (cfg *config) logger(w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: cfg.logLevel}
+	if cfg.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+func (cfg *config) access() access.Config {
+	return access.Config{Listen: cfg.listen, TokensFile: cfg.tokensFile, Anonymous: cfg.anonymous, Certificate: cfg.tlsCert, Key: cfg.tlsKey, ClientCA: cfg.clientCA}
+}
+
+func (cfg *config) engine() engine.Config {
+	return engine.Config{DataDir: filepath.Join(cfg.dataDir, "engine"), Retention: time.Duration(cfg.retention), MemoryBytes: int64(cfg.limitMemory), MinFreeDiskBytes: int64(cfg.limitFreeDisk),
+		QueryDuration: time.Duration(cfg.limitQuery), QueryConcurrency: cfg.limitQueries, QuerySeries: cfg.limitQuerySeries, QuerySamples: cfg.limitQuerySamples}
+}
+
+func (cfg *config) limits() ingest.Limits {
+	return ingest.Limits{BodyBytes: int64(cfg.limitBody), DecodedBytes: int64(cfg.limitDecoded), Series: cfg.limitSeries, Concurrency: cfg.limitWrites,
+		Labels: cfg.limitLabels, NameBytes: cfg.limitName, ValueBytes: cfg.limitValue, Future: time.Duration(cfg.limitFuture), Retention: time.Duration(cfg.retention)}
+}
+
+func (cfg *config) notify(external string) notify.Config {
+	return notify.Config{DataDir: filepath.Join(cfg.dataDir, "alertmanager"), ConfigFile: cfg.amConfig, RemoteURL: cfg.amURL, ExternalURL: external}
+}
+
+func (cfg *config) rules(builtin fs.FS, external string) rules.Config {
+	if !cfg.builtinRules {
+		builtin = nil
+	}
+	return rules.Config{Builtin: builtin, Globs: cfg.ruleGlobs, ExternalURL: external, QueryTimeout: time.Duration(cfg.limitQuery)}
+}
+
+func (cfg *config) grafana(external string) grafana.Config {
+	source := cfg.sourceURL
+	if source == "" {
+		source = external
+	}
+	return grafana.Config{URL: cfg.grafanaURL, TokenFile: cfg.grafanaToken, FolderTitle: cfg.grafanaFolder, DatasourceURL: source, DatasourceTokenFile: cfg.sourceToken, Interval: time.Duration(cfg.grafanaEvery)}
+}
+
+// reachedAt is the address for links: what the operator says, or what the listener has.
+func (cfg *config) reachedAt(listening string) string {
+	if cfg.externalURL != "" {
+		return strings.TrimRight(cfg.externalURL, "/")
+	}
+	return listening
+}
+
+// grafanaTarget is the Grafana published to, without what may be secret in its URL.
+func (cfg *config) grafanaTarget() string {
+	if cfg.grafanaURL == "" {
+		return "none"
+	}
+	u, err := url.Parse(cfg.grafanaURL)
+	if err != nil {
+		return "unreadable"
+	}
+	return u.Redacted()
+}

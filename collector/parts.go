@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/plimsoll/plimsoll/alerts"
+)
+
+// progress is what the operator can see of the program as a whole.
+type progress struct {
+	running    atomic.Bool
+	reloadedOK prometheus.Gauge
+	reloadedAt prometheus.Gauge
+}
+
+func (c *collector) ready() error {
+	if !c.running.Load() {
+		return errors.New("starting or stopping")
+	}
+	return nil
+}
+
+// run runs the parts in two groups that end one after the other: what takes, evaluates and publishes, then what notifies.
+func (c *collector) run(ctx context.Context) error {
+	defer c.close()
+	lateCtx, stopLate := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopLate()
+	failed, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+
+	var early, late errgroup.Group
+	guard := func(g *errgroup.Group, ctx context.Context, part func(context.Context) error) {
+		g.Go(func() error {
+			err := part(ctx)
+			if err != nil {
+				fail(err) // one part that fails stops all
+			}
+			return err
+		})
+	}
+	guard(&late, lateCtx, c.notify.Run)
+	guard(&late, lateCtx, c.nodes.Run)
+	guard(&early, failed, c.rules.Run)
+	guard(&early, failed, c.scraper.Run)
+	guard(&early, failed, c.reloadOnHangup)
+	if c.publisher != nil {
+		guard(&early, failed, c.publisher.Run)
+	}
+	guard(&early, failed, c.server.Run)
+	c.running.Store(true)
+	context.AfterFunc(failed, func() {
+		c.running.Store(false)
+		c.ingest.Close()
+	})
+	err := early.Wait()
+	stopLate()
+	return errors.Join(err, late.Wait())
+}
+
+// close gives back what build opened; the engine writes its memory to disk.
+func (c *collector) close() {
+	if c.engine != nil {
+		if err := c.engine.Close(); err != nil {
+			c.log.Error("the engine did not close cleanly", "error", err)
+		}
+	}
+	if c.listener != nil {
+		c.listener.Close() // the server may have done so
+	}
+}
+
+// reload reads tokens, certificates, rules and the Alertmanager's configuration again. What is wrong keeps its old state,
+// the others take effect.
+func (c *collector) reload(r *http.Request) error { return c.reloadAll(r.Context()) }
+
+func (c *collector) reloadAll(ctx context.Context) error {
+	err := errors.Join(c.access.Reload(), c.notify.Reload(ctx), c.rules.Reload(ctx))
+	if err != nil {
+		c.reloadedOK.Set(0)
+		c.log.Error("reload failed; what is wrong stays as it was", "error", err)
+		return fmt.Errorf("what is wrong stays as it was: %w", err)
+	}
+	c.reloadedOK.Set(1)
+	c.reloadedAt.SetToCurrentTime()
+	c.log.Info("reloaded")
+	return nil
+}
+
+func (c *collector) reloadOnHangup(ctx context.Context) error {
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	for {
+		select {
+		case <-hangup:
+			_ = c.reloadAll(ctx) // logged and counted
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// registerProgram registers what belongs to no part.
+func registerProgram(reg prometheus.Registerer, p *progress) {
+	p.reloadedOK = prometheus.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_collector_config_last_reload_successful", Help: "1 when the last start or reload took the whole configuration."})
+	p.reloadedAt = prometheus.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_collector_config_last_reload_success_timestamp_seconds", Help: "When the whole configuration was last taken."})
+	p.reloadedOK.Set(1)
+	p.reloadedAt.Set(float64(time.Now().Unix()))
+	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_collector_build_info", Help: "Always 1; the version is the label.", ConstLabels: prometheus.Labels{"version": version}})
+	build.Set(1)
+	reg.MustRegister(p.reloadedOK, p.reloadedAt, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+}
+
+// eventMetrics are the metrics whose every change sets off the event rules at once.
+func eventMetrics() []string {
+	return []string{"container_oom_events_total", "container_restarts_total", "container_health_state"}
+}
+
+// runbooks are the texts behind the alerts' links.
+func runbooks() fs.FS {
+	sub, err := fs.Sub(alerts.FS(), "runbooks")
+	if err != nil {
+		return nil
+	}
+	return sub
+}
+
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
+}
