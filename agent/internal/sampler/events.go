@@ -71,10 +71,17 @@ func (s *Sampler) born(c inventory.Container) {
 	t := &target{source: group, container: c, set: series.New(containerLabels(c.Labels))}
 	s.targets[c.ID] = t
 	s.sample(t)
-	if s.cfg.Exits == nil || c.PID == 0 || s.targets[c.ID] != t {
+	if c.PID > 0 && s.targets[c.ID] == t {
+		s.watch(t, c.PID)
+	}
+}
+
+// watch asks to be told when the container's first process ends.
+func (s *Sampler) watch(t *target, pid int) {
+	if s.cfg.Exits == nil {
 		return
 	}
-	if ended, err := s.cfg.Exits.Watch(c.ID, c.PID); err != nil {
+	if ended, err := s.cfg.Exits.Watch(t.container.ID, pid); err != nil {
 		s.metrics.exitsUnwatched.Inc()
 	} else if ended {
 		s.exited(t)
@@ -97,7 +104,7 @@ func (s *Sampler) exited(t *target) {
 }
 
 func (s *Sampler) open(c inventory.Container) (*cgroup.Group, error) {
-	options := cgroup.Options{Budget: s.cfg.Budget, Faults: s.metrics, NetPID: c.PID}
+	options := cgroup.Options{Budget: s.cfg.Budget, Faults: s.cfg.Faults, NetPID: c.PID}
 	if c.HostNetwork() {
 		options.NetPID = 0
 	}
@@ -147,6 +154,12 @@ func (s *Sampler) end(t *target) {
 }
 
 func (s *Sampler) relabel(t *target, c inventory.Container) {
+	if c.PID != t.container.PID && c.PID > 0 {
+		if group, held := t.source.(*cgroup.Group); held && !c.HostNetwork() {
+			group.SetNetPID(c.PID)
+		}
+		s.watch(t, c.PID)
+	}
 	t.container = c
 	s.batch.relabel(t.set, containerLabels(c.Labels), max(time.Now().UnixMilli(), t.at.UnixMilli()+1))
 	s.sample(t)

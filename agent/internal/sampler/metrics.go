@@ -2,12 +2,11 @@ package sampler
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// metrics are the sampler's own; it is the cgroup.Faults of every cgroup it opens.
+// metrics are the sampler's own.
 type metrics struct {
 	samples        prometheus.Counter
 	rounds         prometheus.Counter
 	roundSeconds   prometheus.Histogram
-	readErrors     *prometheus.CounterVec
 	targetErrors   prometheus.Counter
 	unread         prometheus.Counter
 	exitsUnwatched prometheus.Counter
@@ -21,7 +20,6 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		samples:        prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_samples_total", Help: "Samples taken, staleness markers included."}),
 		rounds:         prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_rounds_total", Help: "Full rounds of readings."}),
 		roundSeconds:   prometheus.NewHistogram(prometheus.HistogramOpts{Name: "plimsoll_agent_round_seconds", Help: "Wall time of a full round.", Buckets: []float64{.001, .003, .01, .03, .1, .3, 1, 3}}),
-		readErrors:     prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_agent_read_errors_total", Help: "Kernel files that could not be read or parsed; each costs its own fields only."}, []string{"file", "reason"}),
 		targetErrors:   prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_target_errors_total", Help: "Containers and cgroups that could not be opened or read."}),
 		unread:         prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_containers_unread_total", Help: "Containers whose cgroup was gone before it could be read once."}),
 		exitsUnwatched: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_exits_unwatched_total", Help: "Containers whose exit is learnt from the engine alone, so that the final reading may come too late."}),
@@ -30,10 +28,22 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		ownErrors:      prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_own_metrics_errors_total", Help: "Failed gatherings of the agent's own metrics."}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.samples, m.rounds, m.roundSeconds, m.readErrors, m.targetErrors, m.unread, m.exitsUnwatched, m.seriesRefused, m.cgroupsRefused, m.ownErrors)
+		reg.MustRegister(m.samples, m.rounds, m.roundSeconds, m.targetErrors, m.unread, m.exitsUnwatched, m.seriesRefused, m.cgroupsRefused, m.ownErrors)
 	}
 	return m
 }
 
-// ReadFault counts a kernel file that could not be read.
-func (m *metrics) ReadFault(file, reason string) { m.readErrors.WithLabelValues(file, reason).Inc() }
+// Faults counts kernel files that could not be read or parsed, by file and reason; it is the cgroup.Faults of all that is opened.
+type Faults struct{ errors *prometheus.CounterVec }
+
+// NewFaults registers plimsoll_agent_read_errors_total.
+func NewFaults(reg prometheus.Registerer) *Faults {
+	f := &Faults{prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_agent_read_errors_total", Help: "Kernel files that could not be read or parsed; each costs its own fields only."}, []string{"file", "reason"})}
+	if reg != nil {
+		reg.MustRegister(f.errors)
+	}
+	return f
+}
+
+// ReadFault counts one fault.
+func (f *Faults) ReadFault(file, reason string) { f.errors.WithLabelValues(file, reason).Inc() }

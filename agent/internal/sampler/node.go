@@ -2,15 +2,24 @@ package sampler
 
 import (
 	"errors"
+	"time"
 
 	"github.com/plimsoll/plimsoll/agent/catalog"
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
 	"github.com/plimsoll/plimsoll/agent/internal/series"
-	"github.com/plimsoll/plimsoll/agent/wire"
 )
+
+// machineEvery is how often CPUs, memory and swap are looked for anew: they change by hot-plug and swapon.
+const machineEvery = 5 * time.Minute
 
 // sampleNode adds the node's own series (id="/") and the machine's to the batch.
 func (s *Sampler) sampleNode() {
+	if now := time.Now(); now.Sub(s.machineAt) >= machineEvery {
+		s.machineAt = now
+		if err := s.cfg.Node.Refresh(); err != nil {
+			s.metrics.targetErrors.Inc() // the figures of the last reading stay
+		}
+	}
 	m := s.cfg.Node.Machine()
 	if err := s.node.read(s.buf, s.cfg.Node.DeviceName); err != nil {
 		s.failing = true
@@ -55,12 +64,11 @@ func (s *Sampler) sampleCgroups() {
 		if s.cgroups[path] != nil {
 			continue
 		}
-		group, err := s.cfg.FS.Open(s.cfg.FS.PathsFor(path), cgroup.Options{Budget: s.cfg.Budget, Faults: s.metrics})
+		group, err := s.cfg.FS.Open(s.cfg.FS.PathsFor(path), cgroup.Options{Budget: s.cfg.Budget, Faults: s.cfg.Faults})
 		if err != nil {
 			continue // gone again, or not readable: the walk says so
 		}
-		labels := append(nodeLabels(s.cfg.NodeLabels), wire.Label{Name: "id", Value: path})
-		s.cgroups[path] = &target{source: group, set: series.New(labels)}
+		s.cgroups[path] = &target{source: group, set: series.New(cgroupLabels(s.cfg.NodeLabels, path))}
 	}
 	for path, t := range s.cgroups {
 		err := t.read(s.buf, s.cfg.Node.DeviceName)

@@ -19,7 +19,22 @@ type ownSeries struct {
 }
 
 func newOwnSeries(g prometheus.Gatherer, labels []wire.Label) *ownSeries {
-	return &ownSeries{gatherer: g, labels: append(labels[:len(labels):len(labels)], wire.Label{Name: "job", Value: "plimsoll-agent"})}
+	return &ownSeries{gatherer: g, labels: ownLabels(labels)}
+}
+
+func ownLabels(node []wire.Label) []wire.Label {
+	return append(node[:len(node):len(node)], wire.Label{Name: "job", Value: "plimsoll-agent"})
+}
+
+// relabel ends the series under the old labels; the next append writes them under the new ones.
+func (o *ownSeries) relabel(b *batch, node []wire.Label, atMillis int64) {
+	families, _ := o.gatherer.Gather() // what can not be gathered was not shown either
+	for _, f := range families {
+		for _, one := range f.GetMetric() {
+			o.each(f.GetName(), one, func(name, le string, _ float64) { o.add(b, name, one, le, wire.Stale(), atMillis) })
+		}
+	}
+	o.labels = ownLabels(node)
 }
 
 func (o *ownSeries) append(b *batch, atMillis int64, m *metrics) {
@@ -29,23 +44,28 @@ func (o *ownSeries) append(b *batch, atMillis int64, m *metrics) {
 	}
 	for _, f := range families {
 		for _, one := range f.GetMetric() {
-			switch {
-			case one.Counter != nil:
-				o.add(b, f.GetName(), one, "", one.Counter.GetValue(), atMillis)
-			case one.Gauge != nil:
-				o.add(b, f.GetName(), one, "", one.Gauge.GetValue(), atMillis)
-			case one.Untyped != nil:
-				o.add(b, f.GetName(), one, "", one.Untyped.GetValue(), atMillis)
-			case one.Histogram != nil:
-				h := one.Histogram
-				for _, bucket := range h.GetBucket() {
-					o.add(b, f.GetName()+"_bucket", one, strconv.FormatFloat(bucket.GetUpperBound(), 'g', -1, 64), float64(bucket.GetCumulativeCount()), atMillis)
-				}
-				o.add(b, f.GetName()+"_bucket", one, "+Inf", float64(h.GetSampleCount()), atMillis)
-				o.add(b, f.GetName()+"_sum", one, "", h.GetSampleSum(), atMillis)
-				o.add(b, f.GetName()+"_count", one, "", float64(h.GetSampleCount()), atMillis)
-			}
+			o.each(f.GetName(), one, func(name, le string, value float64) { o.add(b, name, one, le, value, atMillis) })
 		}
+	}
+}
+
+// each calls f for every sample of one metric; le is the bucket's bound, empty elsewhere.
+func (o *ownSeries) each(name string, one *dto.Metric, f func(name, le string, value float64)) {
+	switch {
+	case one.Counter != nil:
+		f(name, "", one.Counter.GetValue())
+	case one.Gauge != nil:
+		f(name, "", one.Gauge.GetValue())
+	case one.Untyped != nil:
+		f(name, "", one.Untyped.GetValue())
+	case one.Histogram != nil:
+		h := one.Histogram
+		for _, bucket := range h.GetBucket() {
+			f(name+"_bucket", strconv.FormatFloat(bucket.GetUpperBound(), 'g', -1, 64), float64(bucket.GetCumulativeCount()))
+		}
+		f(name+"_bucket", "+Inf", float64(h.GetSampleCount()))
+		f(name+"_sum", "", h.GetSampleSum())
+		f(name+"_count", "", float64(h.GetSampleCount()))
 	}
 }
 

@@ -57,6 +57,7 @@ type Config struct {
 	Containers Containers
 	Out        Appender
 	Budget     *cgroup.Budget
+	Faults     cgroup.Faults               // told of files that can not be read; nil = nobody
 	Exits      Exits                       // nil = final readings wait for the engine's event
 	Own        prometheus.Gatherer         // the agent's own metrics, shipped every interval; nil = none
 	Vanished   func(id cgroup.ContainerID) // told when a cgroup is gone that nobody reported dead; nil = nobody
@@ -77,6 +78,8 @@ type Sampler struct {
 	node    *target
 	machine *series.Set
 	own     *ownSeries
+
+	machineAt time.Time // of the newest look at the machine
 
 	buf     []byte // kernel files are read into it
 	batch   batch
@@ -110,10 +113,10 @@ func New(cfg Config, log *slog.Logger) (*Sampler, error) {
 		targets: map[cgroup.ContainerID]*target{},
 		slots:   map[inventory.SlotKey]*slot{},
 		cgroups: map[string]*target{},
-		machine: series.New(labels),
-		buf:     make([]byte, cgroup.BufferSize),
+		machine: series.New(labels), machineAt: time.Now(),
+		buf: make([]byte, cgroup.BufferSize),
 	}
-	s.node = &target{source: cfg.Node, set: series.New(append(nodeLabels(cfg.NodeLabels), wire.Label{Name: "id", Value: "/"}))}
+	s.node = &target{source: cfg.Node, set: series.New(cgroupLabels(cfg.NodeLabels, "/"))}
 	if cfg.Own != nil {
 		s.own = newOwnSeries(cfg.Own, labels)
 	}
@@ -124,8 +127,30 @@ func New(cfg Config, log *slog.Logger) (*Sampler, error) {
 // exitGrace is how long a container whose process has ended waits for the engine to say so before its series end anyway.
 const exitGrace = 10 * time.Second
 
+func cgroupLabels(n identity.Node, path string) []wire.Label {
+	return append(nodeLabels(n), wire.Label{Name: "id", Value: path})
+}
+
 func nodeLabels(n identity.Node) []wire.Label {
 	return []wire.Label{{Name: "cluster", Value: n.Cluster}, {Name: "idc", Value: n.IDC}, {Name: "node", Value: n.Node}}
+}
+
+// SetNode gives the node's own series new labels, for an idc or cluster that is learnt late. Containers are relabelled by the
+// inventory.
+func (s *Sampler) SetNode(n identity.Node) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now().UnixMilli()
+	s.cfg.NodeLabels = n
+	s.batch.relabel(s.node.set, cgroupLabels(n, "/"), now)
+	s.batch.relabel(s.machine, nodeLabels(n), now)
+	for path, t := range s.cgroups {
+		s.batch.relabel(t.set, cgroupLabels(n, path), now)
+	}
+	if s.own != nil {
+		s.own.relabel(&s.batch, nodeLabels(n), now)
+	}
+	s.batch.flush()
 }
 
 // Run samples until ctx ends; then it writes a last full round, so that nothing seen is lost, and returns nil.

@@ -294,6 +294,22 @@ func TestTheNodeAndItsCgroupsAreShownWithoutContainerLabels(t *testing.T) {
 	s.Full()
 }
 
+func TestANodeThatLearnsItsNameLateLeavesNoOldSeries(t *testing.T) {
+	_, _, out, s := setup(t)
+	s.Full()
+	out.take()
+	s.SetNode(identity.Node{Node: "n", IDC: "bj-a"})
+	for key, v := range out.take() {
+		if len(v) != 1 || !wire.IsStale(v[0]) {
+			t.Errorf("%s is %v, want the end of the old series", key, v)
+		}
+	}
+	s.Full()
+	if v := out.take()["container_cpu_usage_seconds_total id=/"]; !slices.Equal(v, []float64{9}) {
+		t.Errorf("under the new labels: %v", v)
+	}
+}
+
 func TestIntervalsThatDoNotFitAreRefused(t *testing.T) {
 	f := func(interval, peak time.Duration) {
 		t.Helper()

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
+	"github.com/plimsoll/plimsoll/agent/internal/sampler"
+)
+
+// doctor is `plimsoll-agent doctor`: what this agent can and can not see here, and why. It exits 1 when something is missing.
+func doctor(cfg config) int {
+	quiet := slog.New(slog.DiscardHandler)
+	report := &report{w: os.Stdout}
+	eyes, err := openEyes(cfg, quiet, prometheus.NewRegistry())
+	if err != nil {
+		report.bad("start", "%v", err)
+		return exitError
+	}
+	defer eyes.close()
+	sampling, err := sampler.New(eyes.samplerConfig(cfg, nil, nil), quiet)
+	if err != nil {
+		report.bad("settings", "%v", err)
+		return exitUsage
+	}
+	report.identity(eyes)
+	report.kernel(eyes)
+	report.docker(eyes)
+	report.containers(eyes, sampling, quiet)
+	report.dataDir(cfg.dataDir)
+	if report.missing > 0 {
+		return exitError
+	}
+	return exitOK
+}
+
+// report prints one line per finding and counts what is missing.
+type report struct {
+	w       io.Writer
+	missing int
+}
+
+func (r *report) good(what, format string, args ...any) {
+	fmt.Fprintf(r.w, "ok       %-12s %s\n", what, fmt.Sprintf(format, args...))
+}
+
+func (r *report) bad(what, format string, args ...any) {
+	r.missing++
+	fmt.Fprintf(r.w, "MISSING  %-12s %s\n", what, fmt.Sprintf(format, args...))
+}
+
+func (r *report) identity(e *eyes) {
+	if e.node.IDC == "" || e.node.Cluster == "" {
+		r.bad("identity", "node=%q idc=%q cluster=%q: give --idc and --cluster, or label the engine with idc= and cluster=", e.node.Node, e.node.IDC, e.node.Cluster)
+		return
+	}
+	r.good("identity", "node=%q idc=%q cluster=%q", e.node.Node, e.node.IDC, e.node.Cluster)
+}
+
+func (r *report) kernel(e *eyes) {
+	r.good("cgroup", "%s at %s: %s", e.fs.Version(), e.fs.Root(), strings.Join(e.fs.Hierarchies(), " "))
+	if e.fs.Nested() {
+		r.bad("cgroup", "%s is a child cgroup: mount the host's tree and point --root.cgroup at it", e.fs.Root())
+	}
+	var st cgroup.Stats
+	if err := e.host.Read(&st, make([]byte, cgroup.BufferSize)); err != nil {
+		r.bad("node", "%v", err)
+	}
+	for _, figure := range []struct {
+		name string
+		bit  cgroup.Has
+		why  string
+	}{
+		{"CPU", cgroup.HasCPUUsage, "no cpuacct.usage or cpu.stat at the root"},
+		{"memory", cgroup.HasMemoryUsage, "no memory controller"},
+		{"PSI", cgroup.HasCPUPressure, "the kernel has no pressure files: boot with psi=1"},
+		{"network", cgroup.HasNet, "/proc/1/net/dev can not be read: mount the host's /proc at --root.proc"},
+	} {
+		if st.Has&figure.bit == 0 {
+			r.bad("node", "%s: %s", figure.name, figure.why)
+		} else {
+			r.good("node", "%s", figure.name)
+		}
+	}
+	r.good("descriptors", "%d kernel files may be held open", e.budget.Limit())
+}
+
+func (r *report) docker(e *eyes) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	info, err := e.engine.Probe(ctx)
+	if err != nil {
+		r.bad("docker", "%v", err)
+		return
+	}
+	r.good("docker", "%s, API %s, cgroup driver %s", info.Version, info.APIVersion, info.CgroupDriver)
+}
+
+func (r *report) containers(e *eyes, sampling *sampler.Sampler, log *slog.Logger) {
+	e.look(log, sampling)
+	live := e.table.Live(nil)
+	r.good("containers", "%d running", len(live))
+	unread := 0
+	for _, c := range live {
+		if _, err := e.fs.PathsOf(c.PID); err != nil {
+			unread++
+		}
+	}
+	if unread > 0 {
+		r.bad("containers", "%d have no readable cgroup", unread)
+	}
+	if u := e.table.Unresolved(time.Now()); len(u) > 0 {
+		r.bad("containers", "%d cgroups belong to containers nobody names (first: %s): is the runtime that started them one this agent asks?", len(u), u[0].Path)
+	}
+}
+
+func (r *report) dataDir(dir string) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		r.bad("data-dir", "%v", err)
+		return
+	}
+	probe := filepath.Join(dir, ".doctor")
+	if err := os.WriteFile(probe, nil, 0o600); err != nil {
+		r.bad("data-dir", "%v", err)
+		return
+	}
+	os.Remove(probe)
+	r.good("data-dir", "%s is writable", dir)
+}

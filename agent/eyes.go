@@ -1,0 +1,180 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
+	"github.com/plimsoll/plimsoll/agent/internal/docker"
+	"github.com/plimsoll/plimsoll/agent/internal/exits"
+	"github.com/plimsoll/plimsoll/agent/internal/host"
+	"github.com/plimsoll/plimsoll/agent/internal/identity"
+	"github.com/plimsoll/plimsoll/agent/internal/inventory"
+	"github.com/plimsoll/plimsoll/agent/internal/sampler"
+)
+
+// eyes are the agent's sources: the kernel's files, the container engine, and the inventory they fill.
+type eyes struct {
+	fs     cgroup.FS
+	budget *cgroup.Budget
+	faults *sampler.Faults
+	host   *host.Node
+	engine *docker.Engine
+	table  *inventory.Table
+	exits  *exits.Watcher[cgroup.ContainerID] // nil where the kernel can not tell
+	node   identity.Node
+
+	walkErr atomic.Pointer[error] // of the newest walk of the cgroup tree, nil when it went well
+}
+
+// reservedDescriptors are left to the spool, the receivers, the engine and the listener.
+const reservedDescriptors = 256 + mostWatched
+
+// mostWatched is the number of containers whose exit is heard from the kernel, one descriptor each.
+const mostWatched = 2000
+
+func openEyes(cfg config, log *slog.Logger, reg *prometheus.Registry) (*eyes, error) {
+	if cfg.limitMemory > 0 {
+		debug.SetMemoryLimit(int64(cfg.limitMemory))
+	}
+	fs, err := cgroup.Detect(cfg.rootCgroup, cfg.rootProc)
+	if err != nil {
+		return nil, fmt.Errorf("--root.cgroup=%s: %w", cfg.rootCgroup, err)
+	}
+	e := &eyes{fs: fs, faults: sampler.NewFaults(reg)}
+	if e.budget, err = cgroup.ProcessBudget(reservedDescriptors); err != nil {
+		return nil, err
+	}
+	if e.host, err = host.Open(fs, cfg.rootProc, cfg.rootSys, cgroup.Options{Budget: e.budget, Faults: e.faults}); err != nil {
+		return nil, fmt.Errorf("--root.proc=%s --root.sys=%s: %w", cfg.rootProc, cfg.rootSys, err)
+	}
+	if e.engine, err = docker.New(docker.Config{Host: cfg.dockerHost, Metrics: reg}, log); err != nil {
+		e.close()
+		return nil, fmt.Errorf("--docker.host=%s: %w", cfg.dockerHost, err)
+	}
+	if e.exits, err = exits.New[cgroup.ContainerID](mostWatched); err != nil {
+		log.Warn("final readings wait for the engine's events and may come too late", "reason", err)
+	}
+	e.node = identity.Node{IDC: cfg.idc, Cluster: cfg.cluster, Node: cfg.node}
+	if e.incomplete() {
+		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+		if info, err := e.engine.Probe(ctx); err == nil { // down: its state says so, and run asks again
+			e.complete(info)
+		}
+		cancel()
+	}
+	if e.table, err = inventory.New(inventory.Config{Resolver: identity.Resolver{Node: e.node}, Metrics: reg}, time.Now(), log); err != nil {
+		e.close()
+		return nil, err
+	}
+	reg.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_agent_source_up", Help: docker.SourceUpHelp, ConstLabels: prometheus.Labels{"source": "cgroup"}}, e.cgroupUp),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_agent_descriptors", Help: "Kernel files held open."}, func() float64 { return float64(e.budget.Used()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_agent_descriptors_limit", Help: "Most kernel files held open; past it files are opened for each reading."}, func() float64 { return float64(e.budget.Limit()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_agent_cgroups_not_held", Help: "Cgroups read without held files, for want of descriptors."}, func() float64 { return float64(e.budget.Fallback()) }),
+	)
+	return e, nil
+}
+
+// incomplete says that the flags left the idc or the cluster open.
+func (e *eyes) incomplete() bool { return e.node.IDC == "" || e.node.Cluster == "" }
+
+// complete takes from the engine's labels what the flags left open, and reports whether anything was there.
+func (e *eyes) complete(info docker.Info) bool {
+	before := e.node
+	e.node.IDC = cmp.Or(e.node.IDC, info.Labels["idc"])
+	e.node.Cluster = cmp.Or(e.node.Cluster, info.Labels["cluster"])
+	return e.node != before
+}
+
+// learn waits for an engine that was down at the start and relabels everything with the idc and cluster it names.
+func (e *eyes) learn(ctx context.Context, sampling *sampler.Sampler) error {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	for e.incomplete() {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		info, connected := e.engine.Info()
+		if !connected {
+			continue
+		}
+		if e.complete(info) {
+			e.table.SetNode(e.node, time.Now())
+			sampling.SetNode(e.node)
+		}
+		return nil
+	}
+	return nil
+}
+
+func (e *eyes) cgroupUp() float64 {
+	if e.walkErr.Load() != nil {
+		return 0
+	}
+	return 1
+}
+
+func (e *eyes) samplerConfig(cfg config, out sampler.Appender, reg *prometheus.Registry) sampler.Config {
+	c := sampler.Config{
+		Interval: time.Duration(cfg.interval), PeakInterval: time.Duration(cfg.peakInterval),
+		NodeLabels: e.node, FS: e.fs, Node: e.host, Containers: e.table, Out: out, Budget: e.budget, Faults: e.faults,
+		Vanished: e.engine.Recheck,
+	}
+	if e.exits != nil {
+		c.Exits = e.exits
+	}
+	if reg != nil {
+		c.Own, c.Metrics = reg, reg
+	}
+	return c
+}
+
+// run follows the engine and the cgroup tree until ctx ends.
+func (e *eyes) run(ctx context.Context, sampling *sampler.Sampler) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return e.engine.Run(ctx, e.table) })
+	g.Go(func() error { return e.learn(ctx, sampling) })
+	g.Go(func() error { return e.table.Run(ctx, e.walk(sampling)) })
+	if e.exits != nil {
+		g.Go(func() error { return e.exits.Run(ctx, sampling.Exited) })
+	}
+	return g.Wait()
+}
+
+// walk yields every container cgroup to the inventory and tells the sampler of the others.
+func (e *eyes) walk(sampling *sampler.Sampler) func(yield func(cgroup.Found)) error {
+	return func(yield func(cgroup.Found)) error {
+		var others []string
+		err := e.fs.Walk(func(f cgroup.Found) {
+			if f.ID == "" {
+				others = append(others, f.Path)
+				return
+			}
+			yield(f)
+		})
+		if err != nil {
+			e.walkErr.Store(&err)
+			return err
+		}
+		e.walkErr.Store(nil)
+		sampling.SetCgroups(others)
+		return nil
+	}
+}
+
+func (e *eyes) close() {
+	if e.host != nil {
+		e.host.Close()
+	}
+}

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/plimsoll/plimsoll/agent/internal/ship"
+	"github.com/plimsoll/plimsoll/agent/internal/spool"
+	"github.com/plimsoll/plimsoll/agent/settings"
+)
+
+// config is everything the flags say. DESIGN section 8 lists them.
+type config struct {
+	urls          settings.Strings
+	tokenFile     string
+	username      string
+	passwordFile  string
+	caFile        string
+	certFile      string
+	keyFile       string
+	compression   string
+	order         string
+	interval      settings.Duration
+	peakInterval  settings.Duration
+	idc           string
+	cluster       string
+	node          string
+	dockerHost    string
+	kubernetes    string
+	rootCgroup    string
+	rootProc      string
+	rootSys       string
+	dataDir       string
+	spoolMaxBytes settings.Bytes
+	spoolMaxAge   settings.Duration
+	spoolWhenFull string
+	listen        string
+	anonymous     bool
+	limitMemory   settings.Bytes
+	logLevel      slog.Level
+	logFormat     string
+}
+
+func defaults() config {
+	return config{
+		compression: string(ship.Auto), order: string(ship.AutoOrder),
+		interval: settings.Duration(15 * time.Second), peakInterval: settings.Duration(time.Second),
+		dockerHost: "unix:///var/run/docker.sock", kubernetes: "auto",
+		rootCgroup: "/sys/fs/cgroup", rootProc: "/proc", rootSys: "/sys",
+		dataDir: "/var/lib/plimsoll-agent", spoolMaxBytes: 1 << 30, spoolMaxAge: settings.Duration(24 * time.Hour), spoolWhenFull: string(spool.DropOldest),
+		listen: "127.0.0.1:9751", logFormat: "text",
+	}
+}
+
+const defaultReceiver = "http://127.0.0.1:9750/api/v1/write"
+
+// flags binds cfg to a set; nothing is read yet.
+func (cfg *config) flags() *settings.Set {
+	s := settings.New("plimsoll-agent", "PLIMSOLL_AGENT")
+	f := s.Flags()
+	f.Var(&cfg.urls, "remote-write.url", "remote-write 1.0 receiver `URL`; repeatable (default "+defaultReceiver+")")
+	f.StringVar(&cfg.tokenFile, "remote-write.token-file", cfg.tokenFile, "`file` with the bearer token for the receivers, re-read when it changes")
+	f.StringVar(&cfg.username, "remote-write.username", cfg.username, "user `name` for basic authentication")
+	f.StringVar(&cfg.passwordFile, "remote-write.password-file", cfg.passwordFile, "`file` with the password for basic authentication")
+	f.StringVar(&cfg.caFile, "remote-write.tls.ca", cfg.caFile, "PEM `file` with the authorities that may sign a receiver's certificate")
+	f.StringVar(&cfg.certFile, "remote-write.tls.cert", cfg.certFile, "PEM `file` with the client certificate")
+	f.StringVar(&cfg.keyFile, "remote-write.tls.key", cfg.keyFile, "PEM `file` with the client key")
+	f.StringVar(&cfg.compression, "remote-write.compression", cfg.compression, "`auto`, zstd or snappy")
+	f.StringVar(&cfg.order, "remote-write.order", cfg.order, "after an outage: `auto` (as the receiver allows), fresh-first or in-order")
+	f.Var(&cfg.interval, "interval", "`time` between full readings")
+	f.Var(&cfg.peakInterval, "peak-interval", "`time` between readings for the peaks; divides --interval")
+	f.StringVar(&cfg.idc, "idc", cfg.idc, "`name` of the data centre (default: the engine's label idc)")
+	f.StringVar(&cfg.cluster, "cluster", cfg.cluster, "`name` of the cluster (default: the engine's label cluster)")
+	f.StringVar(&cfg.node, "node", cfg.node, "`name` of this node (default: the host name)")
+	f.StringVar(&cfg.dockerHost, "docker.host", cfg.dockerHost, "`address` of the Docker engine, unix:// or tcp://")
+	f.StringVar(&cfg.kubernetes, "kubernetes", cfg.kubernetes, "read pods from the API server: `auto`, on or off; this version has no Kubernetes source, so auto is off")
+	f.StringVar(&cfg.rootCgroup, "root.cgroup", cfg.rootCgroup, "`directory` where the host's cgroup tree is mounted")
+	f.StringVar(&cfg.rootProc, "root.proc", cfg.rootProc, "`directory` where the host's /proc is mounted")
+	f.StringVar(&cfg.rootSys, "root.sys", cfg.rootSys, "`directory` where the host's /sys is mounted")
+	f.StringVar(&cfg.dataDir, "data-dir", cfg.dataDir, "`directory` for the spool")
+	f.Var(&cfg.spoolMaxBytes, "spool.max-bytes", "most `bytes` of unsent batches on disk")
+	f.Var(&cfg.spoolMaxAge, "spool.max-age", "longest `time` an unsent batch is kept")
+	f.StringVar(&cfg.spoolWhenFull, "spool.when-full", cfg.spoolWhenFull, "`drop-oldest` or drop-newest")
+	f.StringVar(&cfg.listen, "listen", cfg.listen, "`address` for /metrics, /-/healthy, /-/ready and /debug/pprof; empty = none")
+	f.BoolVar(&cfg.anonymous, "auth.anonymous", cfg.anonymous, "allow --listen beyond loopback although nobody is authenticated there")
+	f.Var(&cfg.limitMemory, "limit.memory", "soft limit of the agent's own memory in `bytes`; 0 = none")
+	f.TextVar(&cfg.logLevel, "log.level", cfg.logLevel, "`level`: debug, info, warn or error")
+	f.StringVar(&cfg.logFormat, "log.format", cfg.logFormat, "`text` or json")
+	return s
+}
+
+// parse reads args and the environment and checks what can be checked without touching anything.
+func (cfg *config) parse(args []string, stdout io.Writer) error {
+	s := cfg.flags()
+	if err := s.Parse(args, os.Environ()); errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(stdout, usage)
+		s.Usage(stdout)
+		return err
+	} else if err != nil {
+		return err
+	}
+	if len(cfg.urls) == 0 {
+		cfg.urls = settings.Strings{defaultReceiver}
+	}
+	if _, err := spool.ParsePolicy(cfg.spoolWhenFull); err != nil {
+		return fmt.Errorf("--spool.when-full: %w", err)
+	}
+	if _, err := ship.ParseCompression(cfg.compression); err != nil {
+		return fmt.Errorf("--remote-write.compression: %w", err)
+	}
+	if _, err := ship.ParseOrder(cfg.order); err != nil {
+		return fmt.Errorf("--remote-write.order: %w", err)
+	}
+	switch cfg.kubernetes {
+	case "auto", "off":
+	case "on":
+		return errors.New("--kubernetes=on: this version has no Kubernetes source; use auto or off")
+	default:
+		return fmt.Errorf("--kubernetes=%q: use auto, on or off", cfg.kubernetes)
+	}
+	if cfg.logFormat != "text" && cfg.logFormat != "json" {
+		return fmt.Errorf("--log.format=%q: use text or json", cfg.logFormat)
+	}
+	if cfg.node == "" {
+		name, err := os.Hostname()
+		if err != nil {
+			return fmt.Errorf("--node is not given and the host has no name: %w", err)
+		}
+		cfg.node = name
+	}
+	return nil
+}
+
+func (cfg *config) logger(w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: cfg.logLevel}
+	if cfg.logFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// receivers are the URLs without what may be secret in them.
+func (cfg *config) receivers() []string {
+	names := make([]string, len(cfg.urls))
+	for i, raw := range cfg.urls {
+		if u, err := url.Parse(raw); err == nil {
+			raw = u.Redacted()
+		}
+		names[i] = raw
+	}
+	return names
+}

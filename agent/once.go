@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
+	"github.com/plimsoll/plimsoll/agent/internal/sampler"
+)
+
+// once is `plimsoll-agent once`: one sample as Prometheus text on standard output, complaints on standard error.
+func once(cfg config) int {
+	log := cfg.logger(os.Stderr)
+	eyes, err := openEyes(cfg, log, prometheus.NewRegistry())
+	if err != nil {
+		return refuse(log, err)
+	}
+	defer eyes.close()
+	sampling, err := sampler.New(eyes.samplerConfig(cfg, nil, nil), log)
+	if err != nil {
+		return refuse(log, err)
+	}
+	eyes.look(log, sampling)
+	sampling.Full()
+	if _, err := os.Stdout.Write(sampling.AppendText(nil)); err != nil {
+		log.Error("write the sample", "error", err)
+		return exitError
+	}
+	return exitOK
+}
+
+// look fills the inventory once from the engine and the cgroup tree; a source that is down is named and left out.
+func (e *eyes) look(log *slog.Logger, sampling *sampler.Sampler) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	now := time.Now()
+	containers, err := e.engine.Containers(ctx)
+	if err != nil {
+		log.Warn("Docker is not available; the node and its cgroups are shown", "reason", err)
+	}
+	for _, c := range containers {
+		e.table.Started(c, now)
+	}
+	var found []cgroup.Found
+	if err := e.walk(sampling)(func(f cgroup.Found) { found = append(found, f) }); err != nil {
+		log.Warn("walk the cgroup tree", "error", err)
+	}
+	e.table.SawTree(found, now)
+}

@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/plimsoll/plimsoll/agent/internal/ship"
+	"github.com/plimsoll/plimsoll/agent/internal/spool"
+)
+
+// openShippers gives every receiver its cursor in the spool. All cursors exist before any shipper runs.
+func openShippers(cfg config, spooled *spool.Spool, log *slog.Logger, reg prometheus.Registerer) ([]*ship.Shipper, error) {
+	seen := map[string]bool{}
+	var shippers []*ship.Shipper
+	for _, url := range cfg.urls {
+		name := ship.NameOf(url)
+		if seen[name] {
+			return nil, fmt.Errorf("--remote-write.url=%s: another receiver has the same host and port", url)
+		}
+		seen[name] = true
+		cursor, err := spooled.Reader(name)
+		if err != nil {
+			return nil, err
+		}
+		s, err := ship.New(ship.Receiver{
+			Name: name, URL: url,
+			TokenFile: cfg.tokenFile, Username: cfg.username, PasswordFile: cfg.passwordFile,
+			CAFile: cfg.caFile, CertFile: cfg.certFile, KeyFile: cfg.keyFile,
+			Compression: ship.Compression(cfg.compression), Order: ship.Order(cfg.order), Version: version,
+		}, cursor, log, reg)
+		if err != nil {
+			return nil, err
+		}
+		shippers = append(shippers, s)
+	}
+	return shippers, nil
+}
+
+// buildInfo is plimsoll_agent_build_info, by which the collector knows its agents.
+func buildInfo() prometheus.Collector {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_agent_build_info", Help: "1, with the agent's version.", ConstLabels: prometheus.Labels{"version": version}})
+	g.Set(1)
+	return g
+}
