@@ -15,15 +15,13 @@ func TestARunWithoutDockerSaysSoAndShowsTheNode(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: builds and runs both programs")
 	}
-	bin := t.TempDir()
-	for _, name := range []string{"agent", "collector"} {
-		build := exec.Command("go", "build", "-buildvcs=false", "-o", bin+"/plimsoll-"+name, "../../"+name)
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("build the %s: %v\n%s", name, err, out)
-		}
+	build := exec.Command("make", "-C", "../..", "build")
+	build.Env = append(os.Environ(), "MAKEFLAGS=")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("make build: %v\n%s", err, out)
 	}
 	cfg := config{
-		binFolder: bin, dataFolder: t.TempDir(),
+		binFolder: "../../bin", dataFolder: t.TempDir(),
 		collectorListen: "127.0.0.1:0", agentListen: "127.0.0.1:0", readyWithin: time.Minute, runFor: 22 * time.Second,
 		environ: append(os.Environ(), "PLIMSOLL_AGENT_DOCKER_HOST=unix:///nowhere/docker.sock", "PLIMSOLL_AGENT_INTERVAL=1s"),
 	}

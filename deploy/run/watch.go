@@ -24,20 +24,20 @@ const maxAnswerBytes = 64 << 20
 type picture struct {
 	containers, unresolved int      // real containers the agent watches; those of them without a name yet
 	shipped                float64  // samples acknowledged since the agent started
-	shippedPerSecond       float64  // since the picture before
+	shippedPerSecond       float64  // of rateWindow
 	dropped                float64  // samples given up
 	waitingBytes           float64  // sampled, on disk, not acknowledged
 	series                 int      // in the engine, of the last five minutes
 	firing                 []string // names of firing alerts, with their number when it is not one
 	degraded               []string // sources of the agent that do not work, in a sentence each
 	agent, collector       process
-	rated                  bool     // there was a picture before, so that rates are known
+	rated                  bool     // there was an earlier look, so that rates are known
 	faults                 []string // who did not answer, and why
 }
 
 // process is what one of the two costs.
 type process struct {
-	cpuCores float64 // since the picture before
+	cpuCores float64 // of rateWindow
 	rssBytes float64
 }
 
@@ -46,14 +46,17 @@ type watcher struct {
 	at         addresses
 	dockerHost string
 	client     *http.Client
-	before     totals
+	past       []totals // oldest first, of about rateWindow
 }
 
-// totals are the counters of one look, for the rates of the next.
+// rateWindow is two of the agent's default intervals, as it ships once in each.
+const rateWindow = 30 * time.Second
+
+// totals are the counters of one look, for the rates of later ones.
 type totals struct {
-	at                            time.Time
-	shipped                       float64
-	agentSeconds, collectorSecond float64
+	at                             time.Time
+	shipped                        float64
+	agentSeconds, collectorSeconds float64 // of CPU
 }
 
 func newWatcher(at addresses, environ []string) *watcher {
@@ -69,7 +72,6 @@ func newWatcher(at addresses, environ []string) *watcher {
 // look takes one picture.
 func (w *watcher) look(ctx context.Context, now time.Time) picture {
 	var p picture
-	total := totals{at: now}
 	note := func(who string, err error) {
 		if err != nil {
 			p.faults = append(p.faults, who+": "+err.Error())
@@ -89,22 +91,32 @@ func (w *watcher) look(ctx context.Context, now time.Time) picture {
 	p.agent.rssBytes = sum(agent, "process_resident_memory_bytes")
 	p.collector.rssBytes = sum(collector, "process_resident_memory_bytes")
 
-	total.shipped = p.shipped
-	total.agentSeconds = sum(agent, "process_cpu_seconds_total")
-	total.collectorSecond = sum(collector, "process_cpu_seconds_total")
-	if seconds := now.Sub(w.before.at).Seconds(); !w.before.at.IsZero() && seconds > 0 {
-		p.rated = true
-		p.shippedPerSecond = max(0, total.shipped-w.before.shipped) / seconds
-		p.agent.cpuCores = max(0, total.agentSeconds-w.before.agentSeconds) / seconds
-		p.collector.cpuCores = max(0, total.collectorSecond-w.before.collectorSecond) / seconds
+	if agent != nil && collector != nil {
+		w.rate(&p, totals{at: now, shipped: p.shipped,
+			agentSeconds: sum(agent, "process_cpu_seconds_total"), collectorSeconds: sum(collector, "process_cpu_seconds_total")})
 	}
-	w.before = total
 
 	p.series, err = w.series(ctx)
 	note("collector: count of series", err)
 	p.firing, err = w.firing(ctx)
 	note("collector: alerts", err)
 	return p
+}
+
+// rate fills in what p needs an earlier look for, and keeps total for later ones.
+func (w *watcher) rate(p *picture, total totals) {
+	for len(w.past) > 1 && total.at.Sub(w.past[1].at) >= rateWindow {
+		w.past = w.past[1:]
+	}
+	if len(w.past) > 0 {
+		before := w.past[0]
+		seconds := total.at.Sub(before.at).Seconds()
+		p.rated = true
+		p.shippedPerSecond = (total.shipped - before.shipped) / seconds
+		p.agent.cpuCores = (total.agentSeconds - before.agentSeconds) / seconds
+		p.collector.cpuCores = (total.collectorSeconds - before.collectorSeconds) / seconds
+	}
+	w.past = append(w.past, total)
 }
 
 // metrics reads a /metrics page.

@@ -78,6 +78,25 @@ func TestThePictureComesFromTheMetricsAndTheAPI(t *testing.T) {
 	}
 }
 
+func TestRatesAreOfTheLastHalfMinute(t *testing.T) {
+	w, began := &watcher{}, time.Unix(1700000000, 0)
+	var p picture
+	for second := 0; second <= 90; second += 2 {
+		// The agent ships 1,500 samples every 15 s, but only from the first minute on.
+		shipped := 0.0
+		if second >= 60 {
+			shipped = 1500 * float64((second-60)/15+1)
+		}
+		w.rate(&p, totals{at: began.Add(time.Duration(second) * time.Second), shipped: shipped})
+	}
+	if p.shippedPerSecond != 100 {
+		t.Errorf("%v samples/s, want 100: neither the burst of the last look nor the quiet minute before", p.shippedPerSecond)
+	}
+	if len(w.past) > 17 {
+		t.Errorf("%d looks are kept for 30 s of one in 2 s", len(w.past))
+	}
+}
+
 func TestAnEmptyEngineHasNoSeriesAndIsNoFault(t *testing.T) {
 	w := newWatcher(addresses{
 		agent: pages(t, map[string]string{"/metrics": ""}),
