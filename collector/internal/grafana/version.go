@@ -23,7 +23,11 @@ type version struct {
 // (an object); Grafana 10 gives a plain list, so the answer is read here.
 func (c *client) newestVersion(ctx context.Context, uid string) (version, error) {
 	limit := int64(1)
-	result, err := c.Transport.Submit(&runtime.ClientOperation{
+	transport, ok := c.Transport.(runtime.ContextualTransport)
+	if !ok {
+		return version{}, fmt.Errorf("read the history of dashboard %s: the client's transport %T takes no context", uid, c.Transport)
+	}
+	result, err := transport.SubmitContext(ctx, &runtime.ClientOperation{
 		ID:                 "getDashboardVersionsByUID",
 		Method:             http.MethodGet,
 		PathPattern:        "/dashboards/uid/{uid}/versions",
@@ -32,7 +36,6 @@ func (c *client) newestVersion(ctx context.Context, uid string) (version, error)
 		Schemes:            []string{"http", "https"},
 		Params:             dashboards.NewGetDashboardVersionsByUIDParamsWithContext(ctx).WithUID(uid).WithLimit(&limit),
 		Reader:             runtime.ClientResponseReaderFunc(readVersions),
-		Context:            ctx,
 	})
 	if err != nil {
 		return version{}, c.explain("read the history of dashboard "+uid, err)
