@@ -7,20 +7,42 @@ import (
 	"time"
 )
 
-// Run syncs what was appended, enforces the age bound and tries a directory
-// again that refused writes, every Config.FsyncEvery, until ctx ends. It
-// returns nil.
+// ageEvery is how often the age bound is enforced when nothing is appended.
+const ageEvery = time.Minute
+
+// Run syncs what was appended within Config.FsyncEvery, enforces the age bound
+// and tries a directory again that refused writes, until ctx ends. It returns
+// nil. It sleeps while nothing is appended: on an idle node a wake-up a second
+// would cost as much as reading several containers.
 func (s *Spool) Run(ctx context.Context) error {
-	ticker := time.NewTicker(s.cfg.FsyncEvery)
-	defer ticker.Stop()
+	age := time.NewTicker(ageEvery)
+	defer age.Stop()
+	pause := time.NewTimer(s.cfg.FsyncEvery)
+	defer pause.Stop()
 	for {
 		select {
-		case now := <-ticker.C:
-			s.tick(now)
+		case <-s.stir:
+		case <-age.C:
 		case <-ctx.Done():
 			s.tick(time.Now())
 			return nil
 		}
+		pause.Reset(s.cfg.FsyncEvery)
+		select {
+		case <-pause.C:
+			s.tick(time.Now())
+		case <-ctx.Done():
+			s.tick(time.Now())
+			return nil
+		}
+	}
+}
+
+// wakeRun makes Run do a round within FsyncEvery.
+func (s *Spool) wakeRun() {
+	select {
+	case s.stir <- struct{}{}:
+	default:
 	}
 }
 
@@ -46,6 +68,12 @@ func (s *Spool) tick(now time.Time) {
 		s.degrade(err)
 		s.mu.Unlock()
 	}
+
+	s.mu.Lock()
+	if s.degraded != nil || len(s.leftover) > 0 {
+		s.wakeRun()
+	}
+	s.mu.Unlock()
 }
 
 // sync makes durable what was appended before the call. Appends go on

@@ -59,6 +59,12 @@ func parseSegmentName(name string) (firstSeq uint64, ok bool) {
 	return firstSeq, err == nil
 }
 
+// sealedFile is a segment's file that is still to be synced.
+type sealedFile struct {
+	file
+	seg *segment
+}
+
 // createSegment starts the active segment with the record h as its first.
 func (s *Spool) createSegment(h header) error {
 	if n := len(s.segments); n > 0 && s.segments[n-1].empty() {
@@ -101,7 +107,7 @@ func (s *Spool) seal() {
 		return
 	}
 	if len(s.sealed) < maxSealedFiles {
-		s.sealed = append(s.sealed, s.active)
+		s.sealed = append(s.sealed, sealedFile{s.active, s.activeSegment()})
 	} else {
 		if err := s.active.Sync(); err != nil {
 			s.metrics.errors.WithLabelValues("sync").Inc()
@@ -174,6 +180,13 @@ func (s *Spool) removeSegment(i int) {
 	g := s.segments[i]
 	if i == len(s.segments)-1 {
 		s.seal()
+	}
+	for j, f := range s.sealed {
+		if f.seg == g {
+			f.Close() // or the disk would not get the space back before the next sync
+			s.sealed = slices.Delete(s.sealed, j, j+1)
+			break
+		}
 	}
 	if err := s.files.Remove(g.path); err != nil && !os.IsNotExist(err) {
 		s.metrics.errors.WithLabelValues("remove").Inc()

@@ -60,10 +60,10 @@ type Spool struct {
 	newestMillis   int64 // when the newest record was appended, Unix milliseconds
 	tail           place // where the newest record on disk is
 
-	active      file   // the last segment's file while it takes records
-	activeDirty bool   // it has bytes that are not synced
-	sealed      []file // full segments, to be synced and closed
-	dirDirty    bool   // names were created or removed since the last sync
+	active      file         // the last segment's file while it takes records
+	activeDirty bool         // it has bytes that are not synced
+	sealed      []sealedFile // full segments, to be synced and closed
+	dirDirty    bool         // names were created or removed since the last sync
 	leftover    []string
 
 	lock      file
@@ -73,6 +73,8 @@ type Spool struct {
 	ring      ring
 
 	head [headerBytes]byte // scratch of Append
+
+	stir chan struct{} // wakes Run
 }
 
 // place is where a record is on disk. samplesBefore is the running total at it.
@@ -90,7 +92,7 @@ func Open(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Spool, erro
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	s := &Spool{cfg: cfg, log: log, files: cfg.files, nextSeq: 1, metrics: newMetrics()}
+	s := &Spool{cfg: cfg, log: log, files: cfg.files, nextSeq: 1, metrics: newMetrics(), stir: make(chan struct{}, 1)}
 	s.ring.maxBytes = cfg.MemoryBytes
 	if err := s.attach(); err != nil {
 		if !refused(err) {
@@ -98,6 +100,7 @@ func Open(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Spool, erro
 			return nil, err
 		}
 		s.degrade(err)
+		s.wakeRun()
 	}
 	if !s.recovered {
 		if err := s.recover(); err != nil {
@@ -158,6 +161,7 @@ func (s *Spool) Append(payload []byte, samples int) (seq uint64, err error) {
 	}
 	s.nextSeq++
 	s.newestMillis = h.createdMillis
+	s.wakeRun()
 	s.metrics.spooled.Add(float64(h.samples))
 	for _, r := range s.readers {
 		r.appended(h)
