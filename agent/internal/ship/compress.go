@@ -72,8 +72,10 @@ func (n *negotiation) took(used Compression, now time.Time) (switched bool) {
 }
 
 // zstdWindowBytes is how far back zstd looks for repetitions. Series of one
-// batch resemble their neighbours, so more costs memory and gains nothing.
-const zstdWindowBytes = 256 << 10
+// batch resemble their neighbours: of 100 containers with 45 series each, 473
+// bytes a sample as protobuf, 128 KiB made 11.4 and 4 MiB 12.0 bytes a sample
+// (snappy 35.4).
+const zstdWindowBytes = 128 << 10
 
 // encoders compress one payload at a time into a buffer that is kept.
 type encoders struct {

@@ -1,6 +1,7 @@
 package ship
 
 import (
+	"context"
 	"io"
 	"net"
 	"net/http"
@@ -264,6 +265,47 @@ func TestBasicAuthentication(t *testing.T) {
 	request := http.Request{Header: s.headers[0]}
 	if user, secret, ok := request.BasicAuth(); !ok || user != "agent" || secret != "s3cret" {
 		t.Fatalf("credentials %q %q", user, secret)
+	}
+}
+
+// Several receivers share a spool and a registry; one that is down holds back
+// no other.
+func TestReceiversDoNotWaitForEachOther(t *testing.T) {
+	down, up := &script{steps: times(10000, says(503, ""))}, &script{}
+	r := newRig(t, serve(t, down), quiet(), 0)
+	reader, err := r.spool.Reader("second")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := serve(t, up)
+	cfg.Name = "second"
+	second, err := New(cfg, reader, quiet(), r.reg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n <= 20; n++ {
+		r.append(n)
+	}
+	r.run()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error)
+	go func() { ended <- second.Run(ctx) }()
+	r.eventually("the second has all", func() bool { return second.State().BacklogSamples == 0 })
+	cancel()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if got := up.tookAll(); len(got) != 20 || !slices.IsSorted(got) {
+		t.Fatalf("took %v", got)
+	}
+	if got := r.metric("plimsoll_agent_samples_shipped_total", "receiver", "second"); got != 200 {
+		t.Fatalf("%v samples counted for the second", got)
+	}
+	if st := r.shipper.State(); st.BacklogSamples != 200 || st.Phase != Retrying {
+		t.Fatalf("state of the first %+v", st)
+	}
+	if got := r.metric("plimsoll_agent_remote_write_lag_seconds", "receiver", "r"); got <= 0 {
+		t.Fatalf("lag of the first %v", got)
 	}
 }
 
