@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -87,6 +88,9 @@ func New(cfg Config, store Store, log *slog.Logger, reg prometheus.Registerer) (
 
 // Close makes every further request answer 503. Those running are the server's to wait for.
 func (h *Handler) Close() { h.closing.Store(true) }
+
+// bodyTimeout is for a body to arrive: an agent's batch is some 100 KiB.
+const bodyTimeout = 20 * time.Second
 
 // refusal is an answer other than 204.
 type refusal struct {
@@ -177,12 +181,16 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, buf *buffers)
 	if r.ContentLength > limit {
 		return tooLarge
 	}
+	// A slow sender holds a place others wait for. Without effect where the writer has no connection, as in tests.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 	_, err := buf.body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
 	h.m.receivedBytes.Add(float64(buf.body.Len()))
 	var exceeded *http.MaxBytesError
 	switch {
 	case errors.As(err, &exceeded):
 		return tooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return later(http.StatusServiceUnavailable, time.Second, fmt.Sprintf("the body did not come within %s", bodyTimeout))
 	case err != nil:
 		return refuse(http.StatusBadRequest, "read the body: %v", err)
 	}
