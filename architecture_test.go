@@ -101,16 +101,17 @@ func TestImportArrowsPointOneWay(t *testing.T) {
 // TestReadersKnowNothingOfTheRest: the packages that touch the kernel, the engine and the disk do not know each other.
 func TestReadersKnowNothingOfTheRest(t *testing.T) {
 	may := map[string][]string{
-		"agent/internal/cgroup":    {},
-		"agent/internal/host":      {"agent/internal/cgroup"},
-		"agent/internal/identity":  {"agent/internal/cgroup"},
-		"agent/internal/docker":    {"agent/internal/cgroup"},
-		"agent/internal/inventory": {"agent/internal/cgroup", "agent/internal/docker", "agent/internal/identity"},
-		"agent/internal/series":    {"agent/catalog", "agent/wire"},
-		"agent/internal/spool":     {},
-		"agent/internal/ship":      {"agent/wire", "agent/internal/spool"},
-		"collector/internal/ui":    {},
-		"collector/internal/rules": {"collector/internal/engine"},
+		"agent/internal/cgroup":     {},
+		"agent/internal/host":       {"agent/internal/cgroup"},
+		"agent/internal/identity":   {"agent/internal/cgroup"},
+		"agent/internal/docker":     {"agent/internal/cgroup"},
+		"agent/internal/kubernetes": {"agent/internal/cgroup"},
+		"agent/internal/inventory":  {"agent/internal/cgroup", "agent/internal/docker", "agent/internal/identity", "agent/internal/kubernetes"},
+		"agent/internal/series":     {"agent/catalog", "agent/wire"},
+		"agent/internal/spool":      {},
+		"agent/internal/ship":       {"agent/wire", "agent/internal/spool"},
+		"collector/internal/ui":     {},
+		"collector/internal/rules":  {"collector/internal/engine"},
 	}
 	for _, s := range sources(t) {
 		list, ruled := may[s.pkg]

@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
-	"github.com/plimsoll/plimsoll/agent/internal/docker"
 	"github.com/plimsoll/plimsoll/agent/internal/identity"
 )
 
@@ -24,10 +23,14 @@ type Container struct {
 	RestartCount       int
 	NetworkMode        string
 	Paused             bool
+	Resources          Resources
 }
 
-// HostNetwork tells that the container has no network of its own: the interfaces it sees are the node's.
-func (c Container) HostNetwork() bool { return c.NetworkMode == "host" }
+// Resources are what a container of a pod asks for and may have at most. 0 is none, and what a runtime without them says.
+type Resources struct {
+	CPURequestCores, CPULimitCores       float64
+	MemoryRequestBytes, MemoryLimitBytes float64
+}
 
 // HealthState is the value of container_health_state.
 type HealthState int8
@@ -38,17 +41,6 @@ const (
 	NotHealthy    HealthState = 0
 	Healthy       HealthState = 1
 )
-
-func healthState(h docker.Health) HealthState {
-	switch h {
-	case docker.HealthHealthy:
-		return Healthy
-	case docker.HealthStarting, docker.HealthUnhealthy:
-		return NotHealthy
-	default:
-		return NoHealthCheck
-	}
-}
 
 // Exit is how a life ended.
 type Exit struct {

@@ -13,6 +13,8 @@ const (
 	Relabelled
 	// Health: its health state is another.
 	Health
+	// Resized: its requests or limits are others.
+	Resized
 	// OOMKilled: its slot has counted an out-of-memory kill. The container may be dead.
 	OOMKilled
 	// Died: its life ended. The cgroup is there for some 200 ms more.
@@ -21,7 +23,7 @@ const (
 
 // String is the kind's name.
 func (k Kind) String() string {
-	return [...]string{"none", "born", "relabelled", "health", "oom_killed", "died"}[min(k, Died)]
+	return [...]string{"none", "born", "relabelled", "health", "resized", "oom_killed", "died"}[min(k, Died)]
 }
 
 // Event is one thing that happened to a container. The order per container is the order it happened in.

@@ -15,7 +15,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
-	"github.com/plimsoll/plimsoll/agent/internal/docker"
 	"github.com/plimsoll/plimsoll/agent/internal/identity"
 )
 
@@ -32,11 +31,13 @@ type Config struct {
 	// Most containers, dead ones of the last KeepSlots included, slots, held back cgroups and undrained events. What is past a
 	// limit is left out and counted. 0 is 10,000, 20,000, 4,096 and 65,536.
 	MaxContainers, MaxSlots, MaxUnresolved, MaxEvents int
+	// Locate finds what the API server does not tell of a pod's containers. nil finds nothing: the tree's walk has to.
+	Locate Locate
 	// Metrics is where the package's own metrics are registered. nil is nowhere.
 	Metrics prometheus.Registerer
 }
 
-// Table is the inventory. It is a docker.Sink. All methods may be called concurrently; none blocks.
+// Table is the inventory. It is a docker.Sink, and its Pods a kubernetes.Sink. All methods may be called concurrently; none blocks.
 type Table struct {
 	cfg     Config
 	began   time.Time
@@ -53,9 +54,10 @@ type Table struct {
 	queue      []Event
 	lost       int
 	remarked   bool // overdue unresolved containers have been logged
-}
 
-var _ docker.Sink = (*Table)(nil)
+	pods        map[string]bool // UIDs the API server knows
+	podRestarts map[podContainer]int
+}
 
 // New returns an empty table. What happened before began is history: it is shown, and not counted.
 func New(cfg Config, began time.Time, log *slog.Logger) (*Table, error) {
@@ -86,6 +88,7 @@ func New(cfg Config, began time.Time, log *slog.Logger) (*Table, error) {
 	t := &Table{
 		cfg: cfg, began: began, log: log, wake: make(chan struct{}, 1), resolver: cfg.Resolver,
 		containers: map[cgroup.ContainerID]*entry{}, slots: map[SlotKey]*slot{}, unresolved: map[cgroup.ContainerID]Unresolved{},
+		pods: map[string]bool{}, podRestarts: map[podContainer]int{},
 	}
 	var err error
 	if t.metrics, err = newMetrics(cfg.Metrics, t); err != nil {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
-	"github.com/plimsoll/plimsoll/agent/internal/docker"
 	"github.com/plimsoll/plimsoll/agent/internal/identity"
 )
 
@@ -13,6 +12,8 @@ import (
 type entry struct {
 	Container
 	facts    identity.Facts
+	engine   *told // what the Docker engine says; nil: nothing
+	pod      *told // what the Kubernetes API server says; nil: nothing
 	slot     *slot // nil: not resolved, or no room for one more slot
 	live     bool
 	sandbox  bool      // holds a pod's namespaces; not a container of its own
@@ -31,17 +32,19 @@ func (e *entry) shown() bool { return e.live && e.resolved }
 // removedKept is how long a removed container is remembered for its final reading, which may come late.
 const removedKept = time.Minute
 
-// Started begins a life.
-func (t *Table) Started(c docker.Container, at time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	history := c.StartedAt.Before(t.began)
+// begin starts a life, or adds one runtime's facts to a life that the other has told.
+func (t *Table) begin(l *told, at time.Time) {
+	history := l.startedAt.Before(t.began)
 	if at.Before(t.began) {
 		at = t.began
 	}
-	e, known := t.containers[c.ID]
-	if known && e.live { // its end was missed
-		t.end(e, at, Exit{Reason: Unknown})
+	e, known := t.containers[l.id]
+	if known && e.live {
+		if l.podUID != "" || e.engine == nil && e.pod != nil { // the other runtime's words on the same life
+			t.change(l, at)
+			return
+		}
+		t.end(e, at, Exit{Reason: Unknown}) // its end was missed
 	}
 	if !known {
 		if len(t.containers) >= t.cfg.MaxContainers && !t.dropDead() {
@@ -49,7 +52,7 @@ func (t *Table) Started(c docker.Container, at time.Time) {
 			return
 		}
 		e = &entry{}
-		t.containers[c.ID] = e
+		t.containers[l.id] = e
 	}
 	t.lives++
 	past := *e
@@ -58,12 +61,12 @@ func (t *Table) Started(c docker.Container, at time.Time) {
 	if known {
 		e.before = &past
 	}
-	e.ID, e.Life, e.Created = c.ID, t.lives, c.Created
-	if u, held := t.unresolved[c.ID]; held { // the tree knows better than the runtime where it is
-		c.CgroupPath = u.Path
-		delete(t.unresolved, c.ID)
+	e.ID, e.Life, e.Created = l.id, t.lives, l.created
+	if u, held := t.unresolved[l.id]; held { // the tree knows better than the runtime where it is
+		e.CgroupPath = u.Path
+		delete(t.unresolved, l.id)
 	}
-	e.take(c)
+	e.take(l)
 	t.resolve(e)
 	if !e.resolved {
 		return
@@ -74,59 +77,52 @@ func (t *Table) Started(c docker.Container, at time.Time) {
 
 	var restarted uint64
 	switch {
+	case l.podUID != "": // the pod counts, across its containers' IDs
+		restarted = t.podRestarted(l)
 	case known:
-		restarted = e.restarts.restarted(c.RestartCount)
-	case c.Created.Before(t.began):
-		e.restarts = restartTally{base: c.RestartCount, last: c.RestartCount}
+		restarted = e.restarts.restarted(l.restartCount)
+	case l.created.Before(t.began):
+		e.restarts = restartTally{base: l.restartCount, last: l.restartCount}
 	default: // made under our eyes: restarts whose events were missed count
-		restarted = e.restarts.settle(c.RestartCount)
+		restarted = e.restarts.settle(l.restartCount)
 	}
-	if !known && slotKnown && !history {
+	if l.podUID == "" && !known && slotKnown && !history {
 		restarted++ // another container took the place over
 	}
 	if e.slot != nil {
 		e.slot.Restarts += restarted
 	}
-	if c.OOMKilled && !history {
+	if l.oomKilled && !history {
 		t.countOOM(e, e.ooms.flagged(), at)
 	}
 }
 
-// Changed brings new facts of a life.
-func (t *Table) Changed(c docker.Container, at time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	e := t.containers[c.ID]
+// change brings new facts of a life.
+func (t *Table) change(l *told, at time.Time) {
+	e := t.containers[l.id]
 	if e == nil || !e.live {
 		return
 	}
 	before := e.Container
-	if c.CgroupPath == "" || before.CgroupPath != "" {
-		c.CgroupPath = before.CgroupPath // the tree may have corrected it
-	}
-	e.take(c)
+	e.take(l)
 	t.relabel(e, at)
-	if e.shown() && before.PID == 0 && e.PID != 0 && before.Labels == e.Labels {
+	switch {
+	case !e.shown() || before.Labels != e.Labels:
+	case before.PID == 0 && e.PID != 0, before.OwnNetwork() != e.OwnNetwork():
 		t.push(Event{Kind: Relabelled, At: at, Container: e.Container})
+	case before.Resources != e.Resources:
+		t.push(Event{Kind: Resized, At: at, Container: e.Container})
 	}
 	if e.shown() && before.Health != e.Health {
 		t.push(Event{Kind: Health, At: at, Container: e.Container})
 	}
-}
-
-// OOM counts one out-of-memory kill the engine saw.
-func (t *Table) OOM(id cgroup.ContainerID, at time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if e := t.containers[id]; e != nil {
-		t.countOOM(e, e.ooms.event(), at)
+	if l.podUID != "" && e.engine == nil && e.slot != nil {
+		e.slot.Restarts += t.podRestarted(l)
 	}
 }
 
-// Died ends a life.
-func (t *Table) Died(id cgroup.ContainerID, at time.Time, exit docker.Exit) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+// finish ends a life.
+func (t *Table) finish(id cgroup.ContainerID, at time.Time, exit Exit) {
 	e := t.containers[id]
 	if e == nil || !e.live {
 		return
@@ -134,28 +130,7 @@ func (t *Table) Died(id cgroup.ContainerID, at time.Time, exit docker.Exit) {
 	if exit.OOMKilled && !e.ooms.history { // of history the flag may tell a kill from before
 		t.countOOM(e, e.ooms.flagged(), at)
 	}
-	t.end(e, at, exitOf(exit.Code, exit.Known, exit.OOMKilled))
-}
-
-// Gone forgets a container after a while.
-func (t *Table) Gone(id cgroup.ContainerID, at time.Time) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	e := t.containers[id]
-	if e == nil {
-		return
-	}
-	if e.live {
-		t.end(e, at, Exit{Reason: Unknown})
-	}
-	e.removed = true
-}
-
-// take copies what the runtime says of the present life.
-func (e *entry) take(c docker.Container) {
-	e.facts = identity.FromDocker(c.Name, c.Image, c.CgroupPath, c.Labels)
-	e.PID, e.CgroupPath, e.StartedAt, e.RestartCount = c.PID, c.CgroupPath, c.StartedAt, c.RestartCount
-	e.Health, e.NetworkMode, e.Paused = healthState(c.Health), c.NetworkMode, c.Paused
+	t.end(e, at, exit)
 }
 
 // resolve gives e its labels, if its facts name it.

@@ -39,7 +39,7 @@ func newMetrics(registerer prometheus.Registerer, t *Table) (*metrics, error) {
 			return t.count(func(e *entry) bool { return e.shown() && e.Labels.Project == identity.Unassigned })
 		}),
 		gauge("containers_unresolved", "Containers that no runtime names; they are held back.", func() int {
-			return len(t.unresolved) + t.count(func(e *entry) bool { return e.live && !e.resolved && !e.sandbox })
+			return len(t.unnamed()) + t.count(func(e *entry) bool { return e.live && !e.resolved && !e.sandbox })
 		}),
 		gauge("slots", "Places in workloads that are counted for, the empty ones of the last 15 minutes included.", func() int { return len(t.slots) }),
 	} {

@@ -16,6 +16,8 @@ type Unresolved struct {
 	Since time.Time
 	// Overdue is set once it has been so longer than Config.UnresolvedGrace. It is still held back.
 	Overdue bool
+
+	podUID string // "" outside pods
 }
 
 // Run walks the cgroup tree and forgets what is old, every Config.WalkEvery until ctx ends; it returns nil. walk yields every
@@ -41,6 +43,7 @@ func (t *Table) Run(ctx context.Context, walk func(yield func(cgroup.Found)) err
 				}
 			}
 			t.SawTree(found, time.Now())
+			t.locateRest(time.Now())
 		}
 		t.Expire(time.Now())
 		select {
@@ -78,7 +81,7 @@ func (t *Table) SawTree(found []cgroup.Found, now time.Time) {
 			t.metrics.unresolvedRefused.Inc()
 			continue
 		}
-		t.unresolved[f.ID] = Unresolved{ID: f.ID, Path: f.Path, Since: now}
+		t.unresolved[f.ID] = Unresolved{ID: f.ID, Path: f.Path, Since: now, podUID: f.PodUID}
 	}
 	for id := range t.unresolved {
 		if !seen[id] {
@@ -91,7 +94,7 @@ func (t *Table) SawTree(found []cgroup.Found, now time.Time) {
 // remark logs once when containers are overdue, and once when none is any more.
 func (t *Table) remark(now time.Time) {
 	overdue := 0
-	for _, u := range t.unresolved {
+	for _, u := range t.unnamed() {
 		if now.Sub(u.Since) > t.cfg.UnresolvedGrace {
 			overdue++
 		}
@@ -111,10 +114,7 @@ func (t *Table) remark(now time.Time) {
 func (t *Table) Unresolved(now time.Time) []Unresolved {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	list := make([]Unresolved, 0, len(t.unresolved))
-	for _, u := range t.unresolved {
-		list = append(list, u)
-	}
+	list := t.unnamed()
 	for _, e := range t.containers { // told by a runtime, without a name
 		if e.live && !e.resolved && !e.sandbox {
 			list = append(list, Unresolved{ID: e.ID, Path: e.CgroupPath, Since: e.StartedAt})

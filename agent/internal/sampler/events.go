@@ -45,7 +45,7 @@ func (s *Sampler) take(e *inventory.Event) {
 			return
 		}
 		s.relabel(t, e.Container)
-	case inventory.Health, inventory.OOMKilled:
+	case inventory.Health, inventory.Resized, inventory.OOMKilled:
 		if t != nil {
 			t.container = e.Container
 			s.sample(t)
@@ -105,7 +105,7 @@ func (s *Sampler) exited(t *target) {
 
 func (s *Sampler) open(c inventory.Container) (*cgroup.Group, error) {
 	options := cgroup.Options{Budget: s.cfg.Budget, Faults: s.cfg.Faults, NetPID: c.PID}
-	if c.HostNetwork() {
+	if !c.OwnNetwork() {
 		options.NetPID = 0
 	}
 	if c.PID > 0 {
@@ -155,7 +155,7 @@ func (s *Sampler) end(t *target) {
 
 func (s *Sampler) relabel(t *target, c inventory.Container) {
 	if c.PID != t.container.PID && c.PID > 0 {
-		if group, held := t.source.(*cgroup.Group); held && !c.HostNetwork() {
+		if group, held := t.source.(*cgroup.Group); held && c.OwnNetwork() {
 			group.SetNetPID(c.PID)
 		}
 		s.watch(t, c.PID)
