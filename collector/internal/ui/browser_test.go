@@ -6,8 +6,11 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/plimsoll/plimsoll/dashboards"
 )
 
 func TestPagesInABrowser(t *testing.T) {
@@ -22,6 +25,7 @@ func TestPagesInABrowser(t *testing.T) {
 		"a folded row asks nothing until it is opened":                  foldedRow,
 		"errors and emptiness are explained in the panel":               troubleExplained,
 		"a range or refresh that is none is named in the page":          senselessAddress,
+		"a fleet just connected is offered a range that fits":           youngFleet,
 		"dragging over a chart narrows the range":                       dragging,
 		"hovering shows every series' value":                            hovering,
 		"the legend hides and shows series by keyboard":                 legendByKeyboard,
@@ -38,6 +42,37 @@ func TestPagesInABrowser(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			handler, api := scripted(t)
 			test(t, newTab(t, chromium, handler), api)
+		})
+	}
+}
+
+// TestShippedDashboardsInABrowser holds the pages to the dashboards the collector ships: every panel, folded ones too, is drawn.
+func TestShippedDashboardsInABrowser(t *testing.T) {
+	chromium := browser(t)
+	list, err := dashboards.Load(dashboards.FS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range list {
+		t.Run(d.UID, func(t *testing.T) {
+			handler, api := scriptedFor(t, dashboards.FS())
+			p := newTab(t, chromium, handler)
+			p.open("/d/" + d.UID)
+			evaluate[bool](p, `([...document.querySelectorAll('.section > h2 > [aria-expanded="false"]')].forEach(b => b.click()), true)`)
+			p.screen(1440, evaluate[int64](p, `document.documentElement.scrollHeight`))
+			p.wait(`[...document.querySelectorAll('.panel')].every(x => x.dataset.state && x.dataset.state !== 'loading')`)
+			if n := evaluate[int](p, `document.querySelectorAll('.panel').length`); n != len(d.Panels) {
+				t.Errorf("%d panels on the page, %d in the file", n, len(d.Panels))
+			}
+			if bad := p.text(`[...document.querySelectorAll('.panel')].filter(x => x.dataset.state !== 'drawn' || /Not applied here/.test(x.innerText)).map(x => x.dataset.title + ': ' + x.innerText).join('\n')`); bad != "" {
+				t.Errorf("not drawn:\n%s", bad)
+			}
+			for _, q := range api.asked() {
+				if strings.Contains(q.Get("query"), "$") && !strings.Contains(q.Get("query"), "label_replace") {
+					t.Errorf("a variable is left in %s", q.Get("query"))
+				}
+			}
+			p.clean()
 		})
 	}
 }
@@ -198,6 +233,20 @@ func senselessAddress(t *testing.T, p *tab, _ *scriptedAPI) {
 	p.clean()
 }
 
+func youngFleet(t *testing.T, p *tab, api *scriptedAPI) {
+	api.mu.Lock()
+	api.since = time.Now().Add(-2 * time.Minute)
+	api.mu.Unlock()
+	p.open("/?from=now-6h&to=now")
+	p.wait(`document.querySelector('.young')`)
+	if got := p.text(`document.querySelector('.young').innerText.replace(/\s+/g, ' ')`); !strings.HasPrefix(got, "The data begin only a short while ago. Show the last ") {
+		t.Errorf("the page says %q", got)
+	}
+	p.do(chromedp.Click(`.young button`))
+	p.wait(`/^now-\d+m$/.test(new URLSearchParams(location.search).get('from'))`)
+	p.clean()
+}
+
 const chartBox = `JSON.stringify((r => [r.left, r.top, r.width, r.height])(document.querySelector('.panel[data-title="CPU by project"] .u-over').getBoundingClientRect()))`
 
 func overChart(p *tab) (left, top, width, height float64) {
@@ -335,6 +384,9 @@ func nodesPage(t *testing.T, p *tab, _ *scriptedAPI) {
 	p.wait(`document.querySelectorAll('tbody tr').length === 2`)
 	if got := p.text(`document.querySelector('tbody tr').innerText`); !strings.Contains(got, "15 min ago") || !strings.Contains(got, "docker") {
 		t.Errorf("first row is %q, want the silent node and what it cannot see", got)
+	}
+	if got := p.text(`document.querySelector('tbody').lastChild.innerText.replace(/\s+/g, ' ')`); got != "node-1 bj k8s-a 3 s ago 42 – 0.1.0" {
+		t.Errorf("second row is %q", got)
 	}
 	if got := p.text(`document.querySelector('.toolbar').innerText`); !strings.Contains(got, "2 nodes, 1 silent") {
 		t.Errorf("the bar says %q", got)

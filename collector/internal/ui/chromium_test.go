@@ -131,6 +131,7 @@ func (p *tab) answer(e *fetch.EventRequestPaused) {
 		body.Write(part.Bytes)
 	}
 	r := httptest.NewRequest(e.Request.Method, path, &body)
+	r.Host = strings.TrimPrefix(origin, "http://")
 	for name, value := range e.Request.Headers {
 		r.Header.Set(name, fmt.Sprint(value))
 	}
@@ -188,7 +189,9 @@ func (p *tab) wait(expression string) {
 	p.t.Helper()
 	deadline := time.Now().Add(20 * time.Second)
 	for time.Now().Before(deadline) {
-		if p.truth(`(() => { try { return ` + expression + ` } catch { return false } })()`) { // between two pages there is no document
+		// Between two pages there is no document, or no page at all: that is not yet.
+		yes, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool](`(() => { try { return Boolean(`+expression+`) } catch { return false } })()`))
+		if err == nil && yes {
 			return
 		}
 		time.Sleep(50 * time.Millisecond)

@@ -20,6 +20,7 @@ func TestModulesInABrowser(t *testing.T) {
 			{`m.formatText(1234567, 'short')`, `"1.23M"`},
 			{`m.formatText(999.96, 'short')`, `"1k"`},
 			{`m.formatText(42, 'short')`, `"42"`},
+			{`m.formatText(1.1e-16, 'short')`, `"0"`},
 			{`m.formatText(0.00012, 'short')`, `"1.2e-4"`},
 			{`m.formatText(3.14159, 'none', 2)`, `"3.14"`},
 			{`m.formatText(1536, 'bytes')`, `"1.5\u00a0KiB"`},
@@ -74,8 +75,9 @@ func TestModulesInABrowser(t *testing.T) {
 		}},
 		{"link.js", [][2]string{
 			{`m.linkURL('/d/x?var-a=${__data.fields.a}&${v:queryparam}&${__url_time_range}', {fields: {a: 'b&c=d'}}, view, scope({v: ['e f', 'g']}))`, `"/d/x?var-a=b%26c%3Dd&var-v=e%20f&var-v=g&from=now-1h&to=now"`},
-			{`m.linkURL('/d/x?${v:queryparam}&${datasource:queryparam}', {}, view, scope({v: null}))`, `"/d/x?var-v=%24__all&"`},
+			{`m.linkURL('/d/x?${v:queryparam}&${datasource:queryparam}', {}, view, scope({v: null}))`, `"/d/x?var-v=All"`},
 			{`m.linkURL('/d/x?a=${__data.fields["A b"]}&n=${__field.labels.node}', {fields: {'A b': 1}, labels: {node: 'n'}}, view, scope({}))`, `"/d/x?a=1&n=n"`},
+			{`m.linkURL('/d/x?${datasource:queryparam}&${v:queryparam}&a=1', {}, view, scope({v: ['e']}))`, `"/d/x?var-v=e&a=1"`},
 			{`m.linkURL('javascript:alert(1)', {}, view, scope({}))`, `null`},
 			{`m.linkURL('${__data.fields.u}', {fields: {u: 'javascript:alert(1)'}}, view, scope({}))`, `"javascript%3Aalert(1)"`},
 		}},
@@ -121,6 +123,13 @@ func TestModulesInABrowser(t *testing.T) {
 			{`m.show(null, {noValue: 'none', mappings: []}).text`, `"none"`},
 			{`m.fieldConfig({fieldConfig: {defaults: {unit: 'short', custom: {fillOpacity: 9}}, overrides: [{matcher: {id: 'byFrameRefID', options: 'B'}, properties: [{id: 'custom.lineStyle.fill', value: 'dash'}, {id: 'unit', value: 'bytes'}]}]}}, {name: 'x', refId: 'B'})`,
 				`{"unit":"bytes","custom":{"fillOpacity":9,"lineStyle":{"fill":"dash"}}}`},
+		}},
+		{"young.js", [][2]string{
+			{`m.fit(3500, 0, 3600000)`, `"now-5m"`},
+			{`m.fit(3000, 0, 3600000)`, `"now-15m"`},
+			{`m.fit(2000, 0, 3600000)`, `null`},
+			{`m.fit(undefined, 0, 3600000)`, `null`},
+			{`m.fit(290, 0, 300000)`, `null`},
 		}},
 		{"url.js", [][2]string{
 			{`m.viewQuery(m.readView('?from=now-1h&to=now&var-a=x&var-a=%26y&other=1'))`, `"?from=now-1h&to=now&var-a=x&var-a=%26y"`},

@@ -3,6 +3,7 @@ package ui
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"math"
 	"net/http"
 	"net/url"
@@ -24,6 +25,7 @@ type scriptedAPI struct {
 	queries []url.Values // of query and query_range, in order of arrival
 	alerts  string
 	fail    map[string]int // path to status
+	since   time.Time      // no samples before
 }
 
 func (s *scriptedAPI) asked() []url.Values {
@@ -74,14 +76,16 @@ func (s *scriptedAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, []string{"k8s-a", "swarm-1"})
 	case "/api/v1/label/container/values":
 		answer(w, []string{"db", "web"})
+	case "/api/v1/label/project/values", "/api/v1/label/node/values":
+		answer(w, []string{"one", "two"})
 	case "/api/v1/alerts":
 		fmt.Fprint(w, s.alerts)
 	case "/api/v1/rules":
 		fmt.Fprintf(w, `{"status":"success","data":{"groups":[{"name":"g","rules":[{"type":"alerting","name":"A","health":"ok","lastEvaluation":%q}]}]}}`, time.Now().Format(time.RFC3339))
 	case "/api/nodes":
 		answer(w, []map[string]any{
-			{"idc": "bj", "cluster": "k8s-a", "node": "node-1", "version": "0.1.0", "containers": 42, "last_received": time.Now().Unix() - 3, "sources_down": []string{}},
-			{"idc": "bj", "cluster": "k8s-a", "node": hostile, "version": "0.1.0", "containers": 7, "last_received": time.Now().Unix() - 900, "sources_down": []string{"docker"}},
+			{"idc": "bj", "cluster": "k8s-a", "node": "node-1", "agent_version": "0.1.0", "last_received": time.Now().Add(-3 * time.Second)},
+			{"idc": "bj", "cluster": "k8s-a", "node": hostile, "agent_version": "0.1.0", "last_received": time.Now().Add(-15 * time.Minute)},
 		})
 	default:
 		http.NotFound(w, r)
@@ -113,6 +117,11 @@ func (s *scriptedAPI) instant(w http.ResponseWriter, expr string) {
 	case expr == "count(filtered_metric)":
 		result = append(result, one(labels{}, 4))
 	case strings.Contains(expr, "stale_metric"), strings.Contains(expr, "filtered_metric"), strings.Contains(expr, "absent"):
+	case strings.Contains(expr, "plimsoll_agent_containers"):
+		result = append(result, one(labels{"idc": "bj", "cluster": "k8s-a", "node": "node-1"}, 42))
+	case strings.Contains(expr, "plimsoll_agent_source_up"):
+		result = append(result, one(labels{"idc": "bj", "cluster": "k8s-a", "node": hostile, "source": "docker"}, 0))
+	case strings.Contains(expr, "by (idc, cluster, node) (plimsoll_agent_"), strings.Contains(expr, "by (idc, cluster, node) (increase(plimsoll_agent_"):
 	case strings.Contains(expr, "oom_now"):
 		result = append(result, one(labels{}, 3))
 	case strings.Contains(expr, "memory_now"):
@@ -146,7 +155,20 @@ func (s *scriptedAPI) series(w http.ResponseWriter, form url.Values) {
 	end, _ := strconv.ParseFloat(form.Get("end"), 64)
 	step, _ := strconv.ParseFloat(form.Get("step"), 64)
 	names := map[string][]string{
-		"cpu_by_project": {"shop", "search", "billing", "mail", hostile}, "throttled_total": {"web", "db"}, "capacity_cores": {""}, "containers_now": {""}, "folded_metric": {""}, "cpu_of": {"web"},
+		"cpu_by_project": {"shop", "search", "billing", "mail", hostile}, "throttled_total": {"web", "db"}, "capacity_cores": {""}, "machine_cpu_cores": {""}, "containers_now": {""}, "folded_metric": {""}, "cpu_of": {"web"},
+	}
+	s.mu.Lock()
+	since := start
+	for !s.since.IsZero() && since < float64(s.since.Unix()) {
+		since += step
+	}
+	s.mu.Unlock()
+	known := false
+	for part := range names {
+		known = known || strings.Contains(expr, part)
+	}
+	if !known && !strings.Contains(expr, "absent") && !strings.Contains(expr, "_metric") {
+		names = map[string][]string{"": {"some"}}
 	}
 	type matrix struct {
 		Metric labels   `json:"metric"`
@@ -162,7 +184,7 @@ func (s *scriptedAPI) series(w http.ResponseWriter, form url.Values) {
 			if name != "" {
 				m.Metric = labels{"project": name, "container": name}
 			}
-			for t := start; t <= end; t += step {
+			for t := since; t <= end; t += step {
 				v := 3 + float64(i) + math.Sin(t/600+float64(i)*1.7)
 				switch part {
 				case "capacity_cores":
@@ -185,12 +207,17 @@ const twoAlerts = `{"status":"success","data":{"alerts":[
  {"state":"firing","labels":{"alertname":"ContainerOOMKilled","severity":"critical","project":"shop","idc":"bj","container":%s},"annotations":{"summary":"killed at its limit of 64 MiB","runbook_url":"http://collector.example:9750/runbooks/ContainerOOMKilled","dashboard_url":"javascript:alert(1)"},"activeAt":"2026-01-31T08:00:00Z","value":"1"},
  {"state":"firing","labels":{"alertname":"Watchdog","severity":"none"},"annotations":{},"activeAt":"2026-01-31T08:00:00Z","value":"1"}]}}`
 
-// scripted gives the pages over a scripted API.
+// scripted gives the pages of the test's own dashboards over a scripted API.
 func scripted(t *testing.T) (http.Handler, *scriptedAPI) {
+	t.Helper()
+	return scriptedFor(t, os.DirFS("testdata/dashboards"))
+}
+
+func scriptedFor(t *testing.T, dashboards fs.FS) (http.Handler, *scriptedAPI) {
 	t.Helper()
 	quoted, _ := json.Marshal(hostile)
 	api := &scriptedAPI{alerts: fmt.Sprintf(twoAlerts, quoted), fail: make(map[string]int)}
-	pages, err := New(Config{Dashboards: os.DirFS("testdata/dashboards"), Runbooks: os.DirFS("testdata/runbooks"), Version: "0.0.0-test"})
+	pages, err := New(Config{Dashboards: dashboards, Runbooks: os.DirFS("testdata/runbooks"), Version: "0.0.0-test"})
 	if err != nil {
 		t.Fatal(err)
 	}

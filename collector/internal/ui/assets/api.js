@@ -2,6 +2,7 @@
 import { el } from './dom.js';
 
 const TIMEOUT_MS = 30000;
+const RETRY_MS = 500; // browsers break off requests when a network interface comes or goes; one more try hides that
 const LONGEST_GET = 1800; // characters of query string; longer ones go as a POST form
 const TOKEN = 'plimsoll-token';
 
@@ -14,14 +15,15 @@ export async function getJSON(path, params = {}, signal) {
   const query = form.toString();
   const post = query.length > LONGEST_GET;
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  const ask = () => fetch(post || !query ? path : `${path}?${query}`, {
+    method: post ? 'POST' : 'GET',
+    body: post ? form : undefined,
+    headers: headers(),
+    signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+  });
   let response;
   try {
-    response = await fetch(post || !query ? path : `${path}?${query}`, {
-      method: post ? 'POST' : 'GET',
-      body: post ? form : undefined,
-      headers: headers(),
-      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
-    });
+    response = await ask().catch((err) => (signal?.aborted || timeout.aborted ? Promise.reject(err) : pause(RETRY_MS).then(ask)));
   } catch (err) {
     if (signal?.aborted) throw err;
     if (timeout.aborted) throw new Error(`No answer within ${TIMEOUT_MS / 1000} s. Ask for a shorter time range, or fewer series.`);
@@ -50,6 +52,8 @@ export class HTTPError extends Error {
     this.status = status;
   }
 }
+
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 function headers() {
   const token = sessionStorage.getItem(TOKEN);

@@ -6,13 +6,13 @@ import { el, icon } from './dom.js';
 import { Explainer } from './empty.js';
 import { interpolateText, scopeOf } from './interpolate.js';
 import { layout } from './layout.js';
-import { durationMs, resolveRange } from './time.js';
+import { describeRange, durationMs, resolveRange } from './time.js';
 import { Toolbar } from './toolbar.js';
 import { readView, viewQuery } from './url.js';
 import { ALL, Variables } from './variables.js';
+import { shorterRange } from './young.js';
 
 const SHORTEST_REFRESH_MS = 5000;
-const MOSTLY_EMPTY = 0.2; // share of the range with data under which the page offers a shorter one
 
 export async function showDashboard(root, uid) {
   const model = await getJSON(`/ui/dashboards/${encodeURIComponent(uid)}.json`);
@@ -49,6 +49,7 @@ class Dashboard {
     this.watch();
     this.schedule();
     this.readOptions();
+    this.offerShorterRange();
     addEventListener('popstate', () => location.reload());
     document.addEventListener('themechange', () => { this.palette = new Palette(); this.panels.forEach((p) => p.redraw()); });
     document.addEventListener('visibilitychange', () => { if (!document.hidden && this.missed) this.refresh(); });
@@ -69,7 +70,6 @@ class Dashboard {
       this.problem(`“${this.view.refresh}” is no refresh interval; write 30s or 1m. Refresh is off.`);
       this.view.refresh = '';
     }
-    this.starts = [];
   }
 
   problem(text, ...more) {
@@ -94,7 +94,6 @@ class Dashboard {
       zoomOut: () => this.zoomOut(),
       filtered: () => this.variables.list.some((v) => v.includeAll && !v.values.includes(ALL)),
       clearFilters: () => this.clearFilters(),
-      noteStart: (seconds) => this.noteStart(seconds),
     };
   }
 
@@ -108,7 +107,10 @@ class Dashboard {
 
   async readOptions() {
     await this.variables.loadOptions(this.scope());
-    for (const v of this.variables.list) if (v.error && !v.hidden) this.problem(`The choices of ${v.label} could not be read: ${v.error}`);
+    const failed = this.variables.list.filter((v) => v.error && !v.hidden);
+    for (const error of new Set(failed.map((v) => v.error))) {
+      this.problem(`The choices of ${failed.filter((v) => v.error === error).map((v) => v.label).join(', ')} could not be read: ${error}`);
+    }
     this.toolbar.drawVariables();
   }
 
@@ -157,18 +159,12 @@ class Dashboard {
     }, Math.max(SHORTEST_REFRESH_MS, every));
   }
 
-  /** noteStart hears from each chart when its data begin; a fleet that has just been connected gets a range that fits. */
-  noteStart(seconds) {
-    if (!Number.isFinite(seconds) || this.view.to !== 'now') return;
-    this.starts.push(seconds * 1000);
-    clearTimeout(this.startTimer);
-    this.startTimer = setTimeout(() => {
-      const first = Math.min(...this.starts);
-      const { from, to } = this.range;
-      const fit = ['now-15m', 'now-1h', 'now-3h'].find((t) => resolveRange(t, 'now').from <= first);
-      if ((to - first) / (to - from) > MOSTLY_EMPTY || !fit || resolveRange(fit, 'now').from <= from || this.problems.querySelector('.young')) return;
-      this.problems.append(el('p', { class: 'young' }, icon('clock'), 'The data begin only a short while ago. ',
-        el('button', { type: 'button', onclick: () => this.change({ from: fit, to: 'now' }) }, `Show ${{ 'now-15m': 'the last 15 minutes', 'now-1h': 'the last hour', 'now-3h': 'the last 3 hours' }[fit]}`)));
-    }, 400);
+  /** offerShorterRange helps who has just connected a fleet: an hour that is empty but for its end is no view. */
+  async offerShorterRange() {
+    if (this.view.to !== 'now') return;
+    const shorter = await shorterRange(this.range).catch(() => null); // only an offer
+    if (!shorter) return;
+    this.problems.append(el('p', { class: 'young' }, icon('clock'), 'The data begin only a short while ago. ',
+      el('button', { type: 'button', onclick: () => this.change({ from: shorter, to: 'now' }) }, `Show the ${describeRange(shorter, 'now').toLowerCase()}`)));
   }
 }

@@ -59,9 +59,9 @@ export function join(value, unit) {
 }
 
 function digits(n, decimals) {
-  if (typeof decimals === 'number') return n.toFixed(Math.min(decimals, 12));
   const abs = Math.abs(n);
-  if (abs === 0) return '0';
+  if (typeof decimals === 'number') return n.toFixed(Math.min(decimals, 12));
+  if (abs < 1e-10) return '0'; // what is left of a subtraction
   if (abs >= 100 || Number.isInteger(n)) return String(Math.round(n));
   if (abs < 0.0005) return n.toExponential(1);
   const places = abs >= 10 ? 1 : abs >= 1 ? 2 : 3;

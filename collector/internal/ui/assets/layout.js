@@ -39,7 +39,7 @@ function drawSection(section, panels, ctx) {
   const inOrder = [...panels].sort((a, b) => place(a) - place(b));
   for (const p of panels) p.element.style.setProperty('--y', (p.model.gridPos?.y ?? 0) - top);
   const grid = el('div', { class: 'grid', hidden: section.collapsed }, inOrder.map((p) => p.element));
-  if (!section.title) return grid;
+  if (!section.title) return el('section', { class: 'section' }, el('h2', { class: 'visually-hidden' }, 'Panels'), grid);
   const arrow = el('span', { class: 'arrow' }, icon('right'));
   const button = el('button', { type: 'button', 'aria-expanded': String(!section.collapsed), onclick: () => {
     grid.hidden = !grid.hidden;

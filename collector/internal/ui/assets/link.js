@@ -12,15 +12,15 @@ export function linkURL(template, data, view, scope) {
       if (inner ?? bare) return builtin(inner ?? bare, data, view, scope) ?? whole;
       return variable(name ?? plain, format, scope) ?? whole;
     });
-  return safeURL(url);
+  return safeURL(url.replace(/([?&])&+/g, '$1').replace(/[?&]$/, ''));
 
   function variable(wanted, format, { vars, builtin: known }) {
     if (wanted in known) return encode(known[wanted]);
     const v = vars(wanted);
-    if (!v) return /^(datasource|ds)$/i.test(wanted) ? '' : null;
-    const values = v.all ? ['$__all'] : v.values;
+    if (!v) return wanted === 'datasource' ? '' : null; // here there is one, the collector
+    const values = v.all ? ['All'] : v.values;
     if (format === 'queryparam') return values.map((x) => `var-${encode(wanted)}=${encode(x)}`).join('&');
-    return encode(v.all ? '$__all' : v.values.join(','));
+    return encode(values.join(','));
   }
 }
 

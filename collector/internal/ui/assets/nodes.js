@@ -1,20 +1,31 @@
 // The nodes page: who sends, how fresh it is, and what an agent says it cannot see.
-import { apiData, HTTPError } from './api.js';
+import { apiData } from './api.js';
 import { cut, el, icon } from './dom.js';
 import { formatText } from './format.js';
 import { sorted } from './frame.js';
 import { ago, stamp } from './time.js';
+import { viewQuery } from './url.js';
 
 const REFRESH_MS = 15000;
 const LATE_SECONDS = 60;
 const SILENT_SECONDS = 180; // as the alert on silent agents
 
-const KNOWN = [
+const COLUMNS = [
   { key: 'node', label: 'Node' }, { key: 'idc', label: 'IDC' }, { key: 'cluster', label: 'Cluster' },
   { key: 'age', label: 'Last data', unit: 's' }, { key: 'containers', label: 'Containers', unit: 'short' },
-  { key: 'lag_seconds', label: 'Lag', unit: 's' }, { key: 'version', label: 'Agent' }, { key: 'sources_down', label: 'Cannot see' },
-  { key: 'spool_bytes', label: 'Spool', unit: 'bytes' }, { key: 'samples_dropped', label: 'Dropped', unit: 'short' },
+  { key: 'sources_down', label: 'Cannot see' }, { key: 'lag_seconds', label: 'Behind', unit: 's' },
+  { key: 'spool_bytes', label: 'Spool', unit: 'bytes' }, { key: 'samples_dropped', label: 'Dropped, 1 h', unit: 'short' },
+  { key: 'agent_version', label: 'Agent' },
 ];
+
+/** What agents say about themselves; a column is left out where nobody says it. */
+const FIGURES = {
+  containers: 'max by (idc, cluster, node) (plimsoll_agent_containers)',
+  lag_seconds: 'max by (idc, cluster, node) (plimsoll_agent_remote_write_lag_seconds)',
+  spool_bytes: 'max by (idc, cluster, node) (plimsoll_agent_spool_bytes)',
+  samples_dropped: 'sum by (idc, cluster, node) (increase(plimsoll_agent_samples_dropped_total[1h]))',
+};
+const DOWN = 'max by (idc, cluster, node, source) (plimsoll_agent_source_up) == 0';
 
 export async function showNodes(root) {
   const count = el('span', { class: 'hint', role: 'status' });
@@ -24,7 +35,7 @@ export async function showNodes(root) {
 
   async function load() {
     try {
-      draw((await readNodes()).map(normal));
+      draw(await readNodes());
     } catch (err) {
       body.replaceChildren(el('div', { class: 'message bad', role: 'alert' }, el('strong', {}, icon('warn'), 'Nodes could not be read'), el('p', {}, err.message)));
     }
@@ -56,38 +67,37 @@ export async function showNodes(root) {
   setInterval(() => { if (!document.hidden) load(); }, REFRESH_MS);
 }
 
+/** readNodes joins the collector's list, which knows every node that ever sent, with the agents' latest figures. */
 async function readNodes() {
-  try {
-    const data = await apiData('/api/nodes');
-    return Array.isArray(data) ? data : data.nodes ?? [];
-  } catch (err) {
-    if (!(err instanceof HTTPError) || err.status !== 404) throw err;
-    return nodesFromMetrics();
-  }
+  const keys = Object.keys(FIGURES);
+  const [list, down, ...figures] = await Promise.all([apiData('/api/nodes'), ask(DOWN), ...keys.map((k) => ask(FIGURES[k]))]);
+  const nodes = new Map(list.map((n) => [id(n), normal(n)]));
+  figures.forEach((rows, i) => {
+    for (const r of rows) Object.assign(nodes.get(id(r.metric)) ?? {}, { [keys[i]]: Number(r.value[1]) });
+  });
+  for (const r of down) nodes.get(id(r.metric))?.sources_down.push(r.metric.source);
+  return [...nodes.values()];
 }
 
-/** A collector without /api/nodes still has the metrics. */
-async function nodesFromMetrics() {
-  const ask = async (query) => (await apiData('/api/v1/query', { query, time: Date.now() / 1000 })).result;
-  const [last, containers] = await Promise.all([
-    ask('max by (idc, cluster, node) (last_over_time(plimsoll_collector_agent_last_received_timestamp_seconds[1d]))'),
-    ask('max by (idc, cluster, node) (plimsoll_agent_containers)'),
-  ]);
-  const id = ({ idc, cluster, node }) => JSON.stringify([idc, cluster, node]);
-  const counts = new Map(containers.map((r) => [id(r.metric), Number(r.value[1])]));
-  return last.map((r) => ({ ...r.metric, last_received: Number(r.value[1]), containers: counts.get(id(r.metric)) }));
+const id = ({ idc = '', cluster = '', node }) => JSON.stringify([idc, cluster, node]);
+
+/** ask gives no rows where the query fails: the list of nodes is worth showing without the figures. */
+async function ask(query) {
+  const data = await apiData('/api/v1/query', { query, time: Date.now() / 1000 }).catch(() => null);
+  return data?.result ?? [];
 }
 
 function normal(node) {
   const { last_received: last, ...rest } = node;
   const ms = typeof last === 'number' ? last * 1000 : Date.parse(last);
-  return { ...rest, received: ms, age: Number.isFinite(ms) ? Math.max(0, (Date.now() - ms) / 1000) : undefined };
+  return { ...rest, sources_down: [], received: ms, age: Number.isFinite(ms) ? Math.max(0, (Date.now() - ms) / 1000) : undefined };
 }
 
+/** columnsOf leaves out what no node has, and puts what it does not know at the end. */
 function columnsOf(nodes) {
   const keys = new Set(nodes.flatMap((n) => Object.keys(n).filter((k) => n[k] !== undefined && n[k] !== null)));
-  const known = KNOWN.filter((c) => keys.has(c.key));
-  const more = [...keys].filter((k) => k !== 'received' && !KNOWN.some((c) => c.key === k)).sort();
+  const known = COLUMNS.filter((c) => keys.has(c.key));
+  const more = [...keys].filter((k) => k !== 'received' && !COLUMNS.some((c) => c.key === k)).sort();
   return [...known, ...more.map((key) => ({ key, label: key.replaceAll('_', ' '), unit: nodes.some((n) => typeof n[key] === 'number') ? unitOf(key) : null }))];
 }
 
@@ -101,6 +111,10 @@ function cell(node, { key, unit }) {
   }
   if (value === undefined || value === null || value === '') return el('td', { class: unit ? 'number absent' : 'absent' }, '–');
   if (typeof value === 'number') return el('td', { class: 'number' }, formatText(value, unit ?? 'short'));
+  if (key === 'node') {
+    const filters = ['idc', 'cluster'].filter((k) => node[k]).map((k) => [k, [node[k]]]);
+    return el('td', { title: String(value) }, el('a', { href: `/${viewQuery({ vars: filters })}` }, cut(String(value), 80)));
+  }
   const text = Array.isArray(value) ? value.join(', ') || '–' : typeof value === 'object' ? JSON.stringify(value) : String(value);
   const down = key === 'sources_down' && text !== '–';
   return el('td', { class: down ? 'warn' : '', title: text }, down ? icon('warn') : null, cut(text, 80));

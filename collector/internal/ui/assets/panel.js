@@ -16,7 +16,7 @@ const DRAW = { stat: drawStat, timeseries: drawTimeseries, graph: drawTimeseries
 
 export class Panel {
   /**
-   * ctx is the dashboard as a panel sees it: range, view, vars(name), text(s), palette(), explainer, setRange(from, to), zoomOut(), clearFilters(), noteStart(seconds).
+   * ctx is the dashboard as a panel sees it: range, view, vars(name), text(s), palette(), explainer, setRange(from, to), zoomOut(), filtered(), clearFilters().
    */
   constructor(model, ctx) {
     this.model = model;
@@ -97,7 +97,7 @@ export class Panel {
     this.clear();
     this.element.dataset.state = 'error';
     this.body.append(el('div', { class: 'message bad', role: 'alert' }, el('strong', {}, icon('warn'), 'The query failed'),
-      errors.map((e) => el('p', {}, e.message)),
+      [...new Set(errors.map((e) => e.message))].map((m) => el('p', {}, m)),
       errors.filter((e) => e.expr).slice(0, 1).map((e) => el('code', { title: e.expr }, cut(e.expr, 300)))));
   }
 

@@ -23,7 +23,7 @@ export class Toolbar {
     const active = document.activeElement?.dataset?.variable;
     this.variables.replaceChildren(...dashboard.variables.list.filter((v) => !v.hidden).map((v) => {
       const text = v.text();
-      const button = el('button', { type: 'button', class: 'choice', dataset: { variable: v.name }, title: `${v.label}: ${text}`, 'aria-label': `${v.label}: ${text}` },
+      const button = el('button', { type: 'button', class: 'choice', dataset: { variable: v.name }, title: `${v.label}: ${text}` },
         el('span', { class: 'label' }, v.label), el('span', { class: 'chosen' }, cut(text, 40)), icon('down'));
       popover(button, (box, close) => fillVariable(box, v, (values) => { close(); dashboard.setVariable(v.name, values); }), { label: v.label });
       return el('span', { class: 'anchor' }, button);

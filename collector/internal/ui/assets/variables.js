@@ -10,7 +10,7 @@ export class Variables {
   constructor(list, fromURL) {
     this.list = (list ?? []).map((model) => new Variable(model, fromURL.get(model.name)));
     this.byName = new Map(this.list.map((v) => [v.name, v]));
-    this.lookup = (name) => this.byName.get(name)?.current() ?? null;
+    this.lookup = (name) => { const v = this.byName.get(name); return v && v.type !== 'datasource' ? v.current() : null; };
   }
 
   /** settle finds a value for those that have none yet, in their order; it asks only for what it needs. */
@@ -86,7 +86,7 @@ class Variable {
   }
 
   initial() {
-    if (this.type === 'datasource') return ['collector'];
+    if (this.type === 'datasource') return [''];
     if (this.type === 'constant' || this.type === 'textbox') return this.query ? [this.query] : [''];
     const saved = this.clean([this.model.current?.value].flat().filter((v) => typeof v === 'string'));
     if (saved) return saved;

@@ -27,7 +27,7 @@ export function drawTable(body, { model, ctx, result, redraw }) {
   }));
 
   const rows = frame.rows.slice(0, state.rows).map((row) => drawRow(row, columns, scales, ctx, result));
-  body.append(el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': model.title ?? 'Table' },
+  body.append(el('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': `${model.title ?? 'Panel'}, table` },
     el('table', { class: 'data' }, el('thead', {}, header), el('tbody', {}, rows))));
   const left = frame.rows.length - rows.length;
   if (left > 0) body.append(el('p', { class: 'strip' }, `${rows.length} of ${frame.rows.length} rows. `, el('button', { type: 'button', onclick: () => { state.rows += PAGE_ROWS; redraw(); } }, 'Show more')));

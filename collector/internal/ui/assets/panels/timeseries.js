@@ -17,7 +17,6 @@ const SYNC = 'plimsoll'; // one crosshair over all charts of a page
 export function drawTimeseries(body, { model, ctx, result, hidden, redraw }) {
   const palette = ctx.palette();
   const lines = describe(model, result, palette);
-  ctx.noteStart(Math.min(...lines.map((l) => l.first)));
   const shown = lines.filter((l) => !hidden.has(l.name));
   const chart = el('div', { class: 'chart', role: 'img', 'aria-label': summary(model, lines) });
   const legend = drawLegend(model, lines, { hidden, redraw, focus: (name) => highlight(name), linkOf });
@@ -68,7 +67,6 @@ function describe(model, result, palette) {
       dash: custom.lineStyle?.fill === 'dash' ? custom.lineStyle.dash ?? [8, 6] : custom.lineStyle?.fill === 'dot' ? [1, 5] : null,
       negative: custom.transform === 'negative-Y',
       group: stacking === 'none' ? null : `${custom.stacking.group ?? 'A'}/${custom.transform ?? ''}`,
-      first: s.times.find((_, j) => Number.isFinite(s.values[j])) ?? Infinity,
       last: reduce(s.values),
       max: reduce(s.values, 'max'),
     };

@@ -1,0 +1,21 @@
+// Finds out whether a fleet's data begin only at the end of a range, and which shorter range would fit.
+import { apiData } from './api.js';
+import { parseTime } from './time.js';
+
+const LOOKS = 30; // points over the range: enough to tell a fifth
+const MOSTLY_EMPTY = 0.2; // of the range has data
+const SHORTER = ['now-5m', 'now-15m', 'now-30m', 'now-1h', 'now-3h', 'now-6h', 'now-24h'];
+
+/** shorterRange gives the start of a range that fits, such as "now-15m", or null where the range is full enough or wholly empty. */
+export async function shorterRange({ from, to }) {
+  const step = Math.max(15, Math.round((to - from) / 1000 / LOOKS));
+  const { result } = await apiData('/api/v1/query_range', { query: 'count(machine_cpu_cores)', start: from / 1000, end: to / 1000, step }); // the one metric every agent sends
+  return fit(result?.[0]?.values?.[0]?.[0], from, to);
+}
+
+/** fit is the choice alone; first is the moment of the first point, in seconds. */
+export function fit(first, from, to) {
+  if (first === undefined || (to - first * 1000) / (to - from) > MOSTLY_EMPTY) return null;
+  const start = SHORTER.map((text) => ({ text, at: parseTime(text, to) })).find(({ at }) => at <= first * 1000);
+  return start && start.at > from ? start.text : null;
+}
