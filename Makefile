@@ -4,7 +4,7 @@
 VERSION   ?= $(shell git describe --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS   := -X main.version=$(VERSION)
 PACKAGES  := ./... ./.ci/tally
-GOFOLDERS := agent collector dashboards alerts deploy .ci
+GOFOLDERS := $(wildcard *.go) agent collector dashboards alerts deploy .ci
 
 # One set of build settings for build, check and test, so that the large dependencies are compiled once.
 # Without cgo the binaries are static and need no C compiler.
