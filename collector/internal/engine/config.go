@@ -106,6 +106,9 @@ func (c Config) flags() map[string]string {
 		"search.maxResponseSeries":    strconv.Itoa(c.QuerySeries),
 		"search.maxSeries":            strconv.Itoa(c.QuerySeries),
 		"search.maxSamplesPerQuery":   strconv.Itoa(c.QuerySamples),
+		// Statistics that only APIs we do not offer would show.
+		"search.queryStats.lastQueriesCount": "0",
+		"storage.trackMetricNamesStats":      "false",
 		// Another site's page must not read answers through the browser of someone who can reach us.
 		"http.disableCORS": "true",
 		// Plain lines: with json the library leaves the process on its own panics, before anyone can say why.

@@ -17,6 +17,7 @@ import (
 	"github.com/VictoriaMetrics/VictoriaMetrics/app/vmselect"
 	"github.com/VictoriaMetrics/VictoriaMetrics/app/vmselect/promql"
 	"github.com/VictoriaMetrics/VictoriaMetrics/app/vmstorage"
+	"github.com/VictoriaMetrics/VictoriaMetrics/lib/cgroup"
 	"github.com/VictoriaMetrics/VictoriaMetrics/lib/prompb"
 )
 
@@ -78,6 +79,8 @@ func Open(cfg Config, log *slog.Logger) (e *Engine, err error) {
 			lock.Close()
 		}
 	}()
+	// What samples and index need lies outside the heap; half the default slack keeps an idle collector small.
+	cgroup.SetGOGC(50)
 	e.vmLog.install()
 	if err := setFlags(cfg.flags()); err != nil {
 		return nil, err
