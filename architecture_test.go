@@ -67,7 +67,7 @@ func under(pkg, dir string) bool { return pkg == dir || strings.HasPrefix(pkg, d
 
 // TestImportArrowsPointOneWay: what both programs need are the agent's leaf packages; nothing else crosses.
 func TestImportArrowsPointOneWay(t *testing.T) {
-	leaves := map[string]bool{"agent/catalog": true, "agent/wire": true, "agent/settings": true}
+	leaves := map[string]bool{"agent/catalog": true, "agent/wire": true, "agent/settings": true, "agent/projectmap": true}
 	allowed := func(from, to string) bool {
 		switch {
 		case leaves[from]:
@@ -103,7 +103,7 @@ func TestReadersKnowNothingOfTheRest(t *testing.T) {
 	may := map[string][]string{
 		"agent/internal/cgroup":     {},
 		"agent/internal/host":       {"agent/internal/cgroup"},
-		"agent/internal/identity":   {"agent/internal/cgroup"},
+		"agent/internal/identity":   {"agent/internal/cgroup", "agent/projectmap"},
 		"agent/internal/docker":     {"agent/internal/cgroup"},
 		"agent/internal/kubernetes": {"agent/internal/cgroup"},
 		"agent/internal/inventory":  {"agent/internal/cgroup", "agent/internal/docker", "agent/internal/identity", "agent/internal/kubernetes"},
