@@ -30,7 +30,7 @@ const (
 	tagName       = 1<<3 | 2 // Label.name
 	tagValueText  = 2<<3 | 2 // Label.value
 	tagValue      = 1<<3 | 1 // Sample.value
-	tagTimestamp  = 2<<3 | 0 // Sample.timestamp
+	tagTimestamp  = 2 << 3   // Sample.timestamp, wire type 0
 )
 
 // AppendLabels appends the encoded labels of one series to dst. The caller sorts labels and leaves empty values out.
