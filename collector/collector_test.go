@@ -173,6 +173,11 @@ func TestWhatWasWrittenIsThereAfterAStopAndAfterAKill(t *testing.T) {
 	p.series(`first_total{project="shop"}`, 1)
 	p.eventually("/api/nodes", func(_ int, body string) bool { return strings.Contains(body, `"node":"n1"`) })
 	p.series(`plimsoll_collector_build_info{collector!=""}`, 1)
+	for metric, kind := range map[string]string{"container_memory_working_set_bytes": "gauge", "plimsoll_collector_samples_ingested_total": "counter"} {
+		if _, body := p.get("/api/v1/metadata?metric=" + metric); !strings.Contains(body, `"`+kind+`"`) {
+			t.Errorf("metadata of %s: %s", metric, body)
+		}
+	}
 	if code := p.stop(syscall.SIGTERM); code != exitOK {
 		t.Fatalf("stopped with code %d:\n%s", code, p.output)
 	}
@@ -251,8 +256,6 @@ func TestWhatTheOperatorMustChangeEndsWithTwoAndNamesIt(t *testing.T) {
 }
 
 func TestWrongUsageNamesWhatIsKnown(t *testing.T) {
-	t.Setenv("PLIMSOLL_COLLECTOR_RETENTION", "")
-	os.Unsetenv("PLIMSOLL_COLLECTOR_RETENTION")
 	badConfig := file(t, "collector.yaml", "listen: 127.0.0.1:0\nretenton: 30d\n")
 	for want, args := range map[string][]string{
 		`unknown command "serve"`:             {"serve"},

@@ -120,7 +120,7 @@ func build(cfg config, log *slog.Logger) (c *collector, err error) {
 	if err != nil {
 		return c, configError{err}
 	}
-	c.scraper = selfscrape.New(selfscrape.Config{Collector: host}, reg, c.engine, log, reg)
+	c.scraper = selfscrape.New(selfscrape.Config{Collector: host, Metadata: agentMetadata()}, reg, c.engine, log, reg)
 
 	if cfg.grafanaURL != "" {
 		if c.publisher, err = grafana.New(cfg.grafana(c.url), dashboards.FS(), log, reg); err != nil {

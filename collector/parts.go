@@ -12,10 +12,12 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/VictoriaMetrics/VictoriaMetrics/lib/prompb"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/plimsoll/plimsoll/agent/catalog"
 	"github.com/plimsoll/plimsoll/alerts"
 )
 
@@ -127,6 +129,21 @@ func registerProgram(reg prometheus.Registerer, p *progress) {
 // eventMetrics are the metrics whose every change sets off the event rules at once.
 func eventMetrics() []string {
 	return []string{"container_oom_events_total", "container_restarts_total", "container_health_state"}
+}
+
+// agentMetadata is what the agents' metrics mean, for /api/v1/metadata; agents send figures only.
+func agentMetadata() []prompb.MetricMetadata {
+	kinds := map[catalog.Kind]prompb.MetricType{catalog.Counter: prompb.MetricTypeCounter, catalog.Gauge: prompb.MetricTypeGauge}
+	known := map[string]bool{}
+	var out []prompb.MetricMetadata
+	for _, id := range catalog.IDs() {
+		m := catalog.Lookup(id)
+		if !known[m.Name] {
+			known[m.Name] = true
+			out = append(out, prompb.MetricMetadata{MetricFamilyName: m.Name, Help: m.Help, Unit: m.Unit, Type: kinds[m.Kind]})
+		}
+	}
+	return out
 }
 
 // runbooks are the texts behind the alerts' links.

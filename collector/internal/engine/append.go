@@ -46,11 +46,19 @@ func (e *Engine) Append(tss []prompb.TimeSeries) error {
 				continue
 			}
 			if err := buf.write(); err != nil {
-				return err
+				return e.readOnly()
 			}
 		}
 	}
-	return buf.write()
+	if buf.write() != nil {
+		return e.readOnly()
+	}
+	return nil
+}
+
+// readOnly is the one error of the storage.
+func (e *Engine) readOnly() error {
+	return fmt.Errorf("%w: less than %d bytes of disk are free at %s (--limit.free-disk)", ErrReadOnly, e.cfg.MinFreeDiskBytes, e.cfg.DataDir)
 }
 
 // appendName encodes labels behind the names of the block. The library's encoder empties the name of __name__ in what
@@ -69,10 +77,7 @@ func (b *rowBuffer) write() error {
 	}
 	err := vmstorage.VMInsertAPI.WriteRows(b.rows)
 	b.rows = b.rows[:0]
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrReadOnly, err)
-	}
-	return nil
+	return err
 }
 
 func (e *Engine) release(b *rowBuffer) {
@@ -106,8 +111,8 @@ func (e *Engine) AppendMetadata(metadata []prompb.MetricMetadata) error {
 	for _, m := range metadata {
 		rows = append(rows, metricsmetadata.Row{MetricFamilyName: []byte(m.MetricFamilyName), Help: []byte(m.Help), Unit: []byte(m.Unit), Type: m.Type})
 	}
-	if err := vmstorage.VMInsertAPI.WriteMetadata(rows); err != nil {
-		return fmt.Errorf("%w: %w", ErrReadOnly, err)
+	if vmstorage.VMInsertAPI.WriteMetadata(rows) != nil {
+		return e.readOnly()
 	}
 	return nil
 }

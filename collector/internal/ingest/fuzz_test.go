@@ -8,8 +8,8 @@ import (
 // FuzzMessage: whatever the bytes are, the answer is one of ours and nothing ends the process.
 func FuzzMessage(f *testing.F) {
 	f.Add(message([]string{"__name__", "a", "b", "c"}, []string{"__name__", "d"}))
-	f.Add([]byte{1<<3 | 2, 4, 1<<3 | 2, 2, 1<<3 | 0, 7})
-	f.Add([]byte{1<<3 | 2, 6, 4<<3 | 2, 4, 11<<3 | 2, 2, 2<<3 | 0, 9})
+	f.Add([]byte{1<<3 | 2, 4, 1<<3 | 2, 2, 1 << 3, 7})
+	f.Add([]byte{1<<3 | 2, 6, 4<<3 | 2, 4, 11<<3 | 2, 2, 2 << 3, 9})
 	f.Fuzz(func(t *testing.T, body []byte) {
 		b := newBench(t, Limits{DecodedBytes: 1 << 20}, stub{})
 		for _, encoding := range []string{"snappy", "zstd"} {

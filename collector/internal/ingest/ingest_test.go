@@ -256,7 +256,7 @@ func TestWhatIsNoRemoteWriteIsRefusedWithTheReason(t *testing.T) {
 		"cut zstd":                  {"zstd", zstandard(message(many[:50]...))[:60], 400, "not zstd"},
 		"no protobuf":               {"snappy", snap([]byte("hello, this is no protobuf")), 400, "not a remote write 1.0 message"},
 		"cut protobuf":              {"zstd", zstandard(message(many[:50]...)[:1000]), 400, "not a remote write 1.0 message"},
-		"wrong type in a label":     {"snappy", snap([]byte{1<<3 | 2, 4, 1<<3 | 2, 2, 1<<3 | 0, 7}), 400, "not a remote write 1.0 message"},
+		"wrong type in a label":     {"snappy", snap([]byte{1<<3 | 2, 4, 1<<3 | 2, 2, 1 << 3, 7}), 400, "not a remote write 1.0 message"},
 		"body too large":            {"snappy", make([]byte, 64<<10+1), 413, "--limit.write-body"},
 		"snappy bomb":               {"snappy", snap(make([]byte, 256<<10+1)), 413, "--limit.write-decoded"},
 		"zstd bomb":                 {"zstd", zstandard(make([]byte, 256<<10+1)), 413, "--limit.write-decoded"},

@@ -14,10 +14,14 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// Store takes the samples.
+// Store takes the samples, and what the metrics mean.
 type Store interface {
 	Append([]prompb.TimeSeries) error
+	AppendMetadata([]prompb.MetricMetadata) error
 }
+
+// metadataInterval is how often meanings are stored again: the engine keeps them in memory for an hour.
+const metadataInterval = 20 * time.Minute
 
 // Config of the scraper.
 type Config struct {
@@ -25,6 +29,8 @@ type Config struct {
 	Interval time.Duration
 	// Collector is the value of the label of that name on every series, the host's name.
 	Collector string
+	// Metadata is the meaning of metrics of others that is stored beside that of the collector's own.
+	Metadata []prompb.MetricMetadata
 }
 
 // Scraper moves metrics from a registry into a store.
@@ -34,6 +40,7 @@ type Scraper struct {
 	to     Store
 	log    *slog.Logger
 	failed prometheus.Counter
+	meant  time.Time // when meanings were last stored
 }
 
 // New returns a scraper; reg gets the counter of its failures.
@@ -75,10 +82,26 @@ func (s *Scraper) scrape(now time.Time) error {
 	if err := s.to.Append(s.series(families, now)); err != nil {
 		return fmt.Errorf("store own metrics: %w", err)
 	}
+	if now.Sub(s.meant) >= metadataInterval {
+		if err := s.to.AppendMetadata(append(ownMetadata(families), s.cfg.Metadata...)); err != nil {
+			return fmt.Errorf("store the meaning of metrics: %w", err)
+		}
+		s.meant = now
+	}
 	if gatherErr != nil {
 		return fmt.Errorf("gather own metrics: %w", gatherErr)
 	}
 	return nil
+}
+
+func ownMetadata(families []*dto.MetricFamily) []prompb.MetricMetadata {
+	kinds := map[dto.MetricType]prompb.MetricType{dto.MetricType_COUNTER: prompb.MetricTypeCounter, dto.MetricType_GAUGE: prompb.MetricTypeGauge,
+		dto.MetricType_HISTOGRAM: prompb.MetricTypeHistogram, dto.MetricType_SUMMARY: prompb.MetricTypeSummary}
+	var out []prompb.MetricMetadata
+	for _, f := range families {
+		out = append(out, prompb.MetricMetadata{MetricFamilyName: f.GetName(), Help: f.GetHelp(), Type: kinds[f.GetType()]})
+	}
+	return out
 }
 
 func (s *Scraper) series(families []*dto.MetricFamily, now time.Time) []prompb.TimeSeries {

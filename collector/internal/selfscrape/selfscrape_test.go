@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -18,8 +19,14 @@ import (
 
 // store keeps what was appended, as text.
 type store struct {
-	lines []string
-	err   error
+	lines    []string
+	metadata []prompb.MetricMetadata
+	err      error
+}
+
+func (s *store) AppendMetadata(m []prompb.MetricMetadata) error {
+	s.metadata = append(s.metadata, m...)
+	return s.err
 }
 
 func (s *store) Append(tss []prompb.TimeSeries) error {
@@ -72,4 +79,22 @@ func TestItScrapesEveryIntervalAndCountsFailures(t *testing.T) {
 			t.Errorf("got %q", to.lines)
 		}
 	})
+}
+
+func TestMeaningsAreStoredAgainBeforeTheEngineForgetsThem(t *testing.T) {
+	reg, to := prometheus.NewRegistry(), &store{}
+	c := prometheus.NewCounter(prometheus.CounterOpts{Name: "c_total", Help: "Things."})
+	reg.MustRegister(c)
+	agents := prompb.MetricMetadata{MetricFamilyName: "container_threads", Help: "Threads.", Type: prompb.MetricTypeGauge}
+	s := New(Config{Metadata: []prompb.MetricMetadata{agents}}, reg, to, quiet(), prometheus.NewRegistry())
+	start := time.Unix(1_700_000_000, 0)
+	for _, at := range []time.Duration{0, time.Minute, 19 * time.Minute, 21 * time.Minute} {
+		if err := s.scrape(start.Add(at)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	own := prompb.MetricMetadata{MetricFamilyName: "c_total", Help: "Things.", Type: prompb.MetricTypeCounter}
+	if want := []prompb.MetricMetadata{own, agents, own, agents}; !slices.Equal(to.metadata, want) {
+		t.Errorf("got %v", to.metadata)
+	}
 }
