@@ -106,7 +106,7 @@ func TestReadersKnowNothingOfTheRest(t *testing.T) {
 		"agent/internal/identity":   {"agent/internal/cgroup", "agent/projectmap"},
 		"agent/internal/docker":     {"agent/internal/cgroup"},
 		"agent/internal/kubernetes": {"agent/internal/cgroup"},
-		"agent/internal/inventory":  {"agent/internal/cgroup", "agent/internal/docker", "agent/internal/identity", "agent/internal/kubernetes"},
+		"agent/internal/inventory":  {"agent/internal/cgroup", "agent/internal/docker", "agent/internal/identity", "agent/internal/kubernetes", "agent/projectmap"},
 		"agent/internal/series":     {"agent/catalog", "agent/wire"},
 		"agent/internal/spool":      {},
 		"agent/internal/ship":       {"agent/wire", "agent/internal/spool"},

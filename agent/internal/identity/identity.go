@@ -8,6 +8,7 @@
 //	pod        pod                             task: service.slot          empty
 //	container  container                       service name                container name
 //	project    Projects                        Projects                    Projects
+//	team, tier Projects, if it says so         same                        same
 //	image      reference as configured         same                        same
 //	name       name the engine shows           same                        same
 //	id         cgroup path                     same                        same
@@ -25,8 +26,10 @@ import (
 // Labels are the same series.
 type Labels struct {
 	Project, IDC, Cluster, Node         string
+	Team, Tier                          string // as the project map says; mostly absent
 	Namespace, Workload, Pod, Container string
 	Image, ID /* cgroup path */, Name   string
+	Extra                               Extra // labels of the container that the project map lets through
 }
 
 // All yields label name and value, empty ones left out, in a fixed order (not sorted).
@@ -35,9 +38,14 @@ func (l Labels) All() iter.Seq2[string, string] {
 		for _, pair := range [...][2]string{
 			{"project", l.Project}, {"idc", l.IDC}, {"cluster", l.Cluster}, {"node", l.Node},
 			{"namespace", l.Namespace}, {"workload", l.Workload}, {"pod", l.Pod}, {"container", l.Container},
-			{"image", l.Image}, {"id", l.ID}, {"name", l.Name},
+			{"image", l.Image}, {"id", l.ID}, {"name", l.Name}, {"team", l.Team}, {"tier", l.Tier},
 		} {
 			if pair[1] != "" && !yield(pair[0], pair[1]) {
+				return
+			}
+		}
+		for name, value := range l.Extra.All() {
+			if !yield(name, value) {
 				return
 			}
 		}
@@ -50,8 +58,10 @@ type Node struct{ IDC, Cluster, Node string }
 // Resolver turns facts into labels. The zero value works: no node labels, built-in project defaults.
 type Resolver struct {
 	Node Node
-	// Projects decides the project label. nil means Defaults{}.
+	// Projects decides the project label. nil is the built-in map: defaults and no rules.
 	Projects Projects
+	// Values bounds the different values of what comes from the containers' own labels. nil bounds nothing.
+	Values *Values
 }
 
 // What a container can be besides one with labels.
@@ -78,15 +88,11 @@ func (r Resolver) Labels(f Facts) (l Labels, truncated int, err error) {
 	if l.Container == "" {
 		return Labels{}, 0, ErrNameless
 	}
-	projects := r.Projects
-	if projects == nil {
-		projects = Defaults{}
-	}
-	l.Project, _ = projects.Project(f)
+	truncated = r.assign(&l, r.subject(f, l))
 	l.IDC, l.Cluster, l.Node = r.Node.IDC, r.Node.Cluster, r.Node.Node
 	l.Image, l.ID, l.Name = f.Image, f.CgroupPath, f.Name
 
-	for _, value := range []*string{&l.Project, &l.IDC, &l.Cluster, &l.Node, &l.Namespace, &l.Workload, &l.Pod, &l.Container, &l.Image, &l.Name} {
+	for _, value := range []*string{&l.IDC, &l.Cluster, &l.Node, &l.Namespace, &l.Workload, &l.Pod, &l.Container, &l.Image, &l.Name} {
 		truncated += clean(value, maxValueRunes)
 	}
 	truncated += clean(&l.ID, maxPathRunes)
@@ -95,9 +101,6 @@ func (r Resolver) Labels(f Facts) (l Labels, truncated int, err error) {
 	}
 	if l.Workload == "" {
 		l.Workload = l.Container
-	}
-	if l.Project == "" {
-		l.Project = Unassigned
 	}
 	return l, truncated, nil
 }

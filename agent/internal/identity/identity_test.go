@@ -94,46 +94,6 @@ func TestWhatHasNoLabels(t *testing.T) {
 	}
 }
 
-func TestTheProjectIsDecidedByTheFirstDefaultThatSaysSomething(t *testing.T) {
-	all := Facts{
-		Labels:     map[string]string{"project": "by-label", "app.kubernetes.io/part-of": "by-part-of"},
-		Kubernetes: KubernetesFacts{Namespace: "by-namespace"},
-		Swarm:      SwarmFacts{Stack: "by-stack"},
-		Compose:    ComposeFacts{Project: "by-compose"},
-	}
-	for _, step := range []struct {
-		want, rule string
-		remove     func()
-	}{
-		{"by-label", "default: label project", func() { all.Labels["project"] = "  " }},
-		{"by-part-of", "default: label app.kubernetes.io/part-of", func() { delete(all.Labels, "app.kubernetes.io/part-of") }},
-		{"by-namespace", "default: namespace", func() { all.Kubernetes.Namespace = "" }},
-		{"by-stack", "default: stack", func() { all.Swarm.Stack = "" }},
-		{"by-compose", "default: compose project", func() { all.Compose.Project = "" }},
-		{Unassigned, "default: nothing matched", func() {}},
-	} {
-		if project, rule := (Defaults{}).Project(all); project != step.want || rule != step.rule {
-			t.Errorf("got %q by %q, want %q by %q", project, rule, step.want, step.rule)
-		}
-		step.remove()
-	}
-}
-
-type oneProject string
-
-func (p oneProject) Project(Facts) (string, string) { return string(p), "test" }
-
-func TestAProjectMapReplacesTheDefaults(t *testing.T) {
-	l, _, _ := Resolver{Projects: oneProject("pay")}.Labels(Facts{Name: "a", Labels: map[string]string{"project": "x"}})
-	if l.Project != "pay" {
-		t.Errorf("project %q, want pay", l.Project)
-	}
-	l, _, _ = Resolver{Projects: oneProject("")}.Labels(Facts{Name: "a"})
-	if l.Project != Unassigned {
-		t.Errorf("a map that says nothing gives project %q, want %q", l.Project, Unassigned)
-	}
-}
-
 func TestTheOwnerIsReadOffThePodsName(t *testing.T) {
 	for pod, want := range map[string]string{
 		"api-7d4b9c6f58-x2x5z":      "api",

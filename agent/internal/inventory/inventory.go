@@ -16,6 +16,7 @@ import (
 
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
 	"github.com/plimsoll/plimsoll/agent/internal/identity"
+	"github.com/plimsoll/plimsoll/agent/projectmap"
 )
 
 // Config bounds the table. The zero value works.
@@ -94,6 +95,7 @@ func New(cfg Config, began time.Time, log *slog.Logger) (*Table, error) {
 	if t.metrics, err = newMetrics(cfg.Metrics, t); err != nil {
 		return nil, fmt.Errorf("register inventory metrics: %w", err)
 	}
+	t.resolver.Values = identity.NewValues(t.metrics.refuse)
 	return t, nil
 }
 
@@ -141,12 +143,45 @@ func (t *Table) SetNode(n identity.Node, now time.Time) {
 		return
 	}
 	t.resolver.Node = n
-	for _, s := range t.slots {
-		s.Labels.IDC, s.Labels.Cluster, s.Labels.Node = n.IDC, n.Cluster, n.Node
-	}
+	t.resolveAgain(now)
+}
+
+// SetProjects puts another project map in force and relabels what it changes.
+func (t *Table) SetProjects(p identity.Projects, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.resolver.Projects = p
+	t.resolveAgain(now)
+}
+
+// resolveAgain relabels every live container, and the slots that are empty for now.
+func (t *Table) resolveAgain(now time.Time) {
 	for _, e := range t.containers {
 		if e.live {
 			t.relabel(e, now)
 		}
 	}
+	for key, s := range t.slots {
+		if s.Live > 0 {
+			continue
+		}
+		if l, _, err := t.resolver.Labels(s.facts); err == nil && keyOf(l) == key {
+			s.show(l)
+		} else { // facts are not known, or mean another place by now
+			n := t.resolver.Node
+			s.Labels.IDC, s.Labels.Cluster, s.Labels.Node = n.IDC, n.Cluster, n.Node
+		}
+	}
+}
+
+// Subjects lists the real containers that run now as a project map sees them, and their labels.
+func (t *Table) Subjects() (subjects []projectmap.Container, labels []identity.Labels) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, e := range t.containers {
+		if e.shown() {
+			subjects, labels = append(subjects, t.resolver.Subject(e.facts)), append(labels, e.Labels)
+		}
+	}
+	return subjects, labels
 }

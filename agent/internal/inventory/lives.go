@@ -159,9 +159,8 @@ func (t *Table) relabel(e *entry, at time.Time) {
 		t.push(Event{Kind: Relabelled, At: at, Container: e.Container, NewSlot: fresh})
 	default:
 		if e.slot != nil {
-			id := e.Labels
-			id.Image, id.ID, id.Name = "", "", ""
-			e.slot.Labels = id
+			e.slot.facts = e.facts
+			e.slot.show(e.Labels)
 		}
 		t.push(Event{Kind: Relabelled, At: at, Container: e.Container})
 	}

@@ -2,13 +2,14 @@ package inventory
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/plimsoll/plimsoll/agent/internal/identity"
 )
 
 type metrics struct {
 	unresolvedRefused, containersRefused, slotsRefused, eventsLost, truncated, walkErrors prometheus.Counter
+	valuesRefused                                                                         *prometheus.CounterVec
 }
+
+func (m *metrics) refuse(label string) { m.valuesRefused.WithLabelValues(label).Inc() }
 
 func newMetrics(registerer prometheus.Registerer, t *Table) (*metrics, error) {
 	counter := func(name, help string) prometheus.Counter {
@@ -20,7 +21,11 @@ func newMetrics(registerer prometheus.Registerer, t *Table) (*metrics, error) {
 		slotsRefused:      counter("slots_refused_total", "Containers without slot counters because the limit of slots was reached."),
 		eventsLost:        counter("inventory_events_lost_total", "Births, changes and deaths that had no room until the sampler drained them; the sampler compares the tables then."),
 		truncated:         counter("label_values_truncated_total", "Label values cut to the longest allowed."),
-		walkErrors:        counter("cgroup_walk_errors_total", "Walks of the cgroup tree that failed or hit a limit."),
+		valuesRefused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "plimsoll_agent_label_values_refused_total",
+			Help: "Times a container got no value for a label, or no project, because the label had as many different values as it may.",
+		}, []string{"label"}),
+		walkErrors: counter("cgroup_walk_errors_total", "Walks of the cgroup tree that failed or hit a limit."),
 	}
 	if registerer == nil {
 		return m, nil
@@ -32,16 +37,30 @@ func newMetrics(registerer prometheus.Registerer, t *Table) (*metrics, error) {
 			return float64(value())
 		})
 	}
+	without := func(label string, lacks func(*entry) bool) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "plimsoll_agent_containers_without", ConstLabels: prometheus.Labels{"label": label},
+			Help: "Real containers that run without a project, an idc or a cluster, or whose workload had to be read off the pod's name.",
+		}, func() float64 {
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			return float64(t.count(func(e *entry) bool { return e.shown() && lacks(e) }))
+		})
+	}
 	for _, c := range []prometheus.Collector{
-		m.unresolvedRefused, m.containersRefused, m.slotsRefused, m.eventsLost, m.truncated, m.walkErrors,
+		m.unresolvedRefused, m.containersRefused, m.slotsRefused, m.eventsLost, m.truncated, m.valuesRefused, m.walkErrors,
 		gauge("containers", "Real containers that run.", func() int { return t.count((*entry).shown) }),
 		gauge("containers_unassigned", "Real containers that run and belong to no project.", func() int {
-			return t.count(func(e *entry) bool { return e.shown() && e.Labels.Project == identity.Unassigned })
+			return t.count(func(e *entry) bool { return e.shown() && e.Labels.Project == t.resolver.Unassigned() })
 		}),
 		gauge("containers_unresolved", "Containers that no runtime names; they are held back.", func() int {
 			return len(t.unnamed()) + t.count(func(e *entry) bool { return e.live && !e.resolved && !e.sandbox })
 		}),
 		gauge("slots", "Places in workloads that are counted for, the empty ones of the last 15 minutes included.", func() int { return len(t.slots) }),
+		without("project", func(e *entry) bool { return e.Labels.Project == t.resolver.Unassigned() }),
+		without("idc", func(e *entry) bool { return e.Labels.IDC == "" }),
+		without("cluster", func(e *entry) bool { return e.Labels.Cluster == "" }),
+		without("workload", func(e *entry) bool { return e.facts.Kubernetes.Pod != "" && e.facts.Kubernetes.Workload == "" }),
 	} {
 		if err := registerer.Register(c); err != nil {
 			return nil, err

@@ -19,6 +19,8 @@ type Slot struct {
 	// OOMKills, Restarts and Exits never go down.
 	OOMKills, Restarts uint64
 	Exits              ExitCounts
+	// ExitsBefore are those of Exits that an earlier run of the agent counted, and showed.
+	ExitsBefore ExitCounts
 }
 
 // ExitCounts are exits by reason.
@@ -29,7 +31,8 @@ func (e ExitCounts) Of(r Reason) uint64 { return e.n[min(r, reasonCount-1)] }
 
 type slot struct {
 	Slot
-	idleSince time.Time // when Expire first found it empty; zero while it is not
+	facts     identity.Facts // of its latest container
+	idleSince time.Time      // when Expire first found it empty; zero while it is not
 }
 
 func keyOf(l identity.Labels) SlotKey {
@@ -52,10 +55,16 @@ func (t *Table) enter(e *entry, at time.Time) (fresh bool) {
 	}
 	s.Live++
 	s.idleSince = time.Time{}
-	s.Labels = e.Labels
-	s.Labels.Image, s.Labels.ID, s.Labels.Name = "", "", ""
+	s.facts = e.facts
+	s.show(e.Labels)
 	e.slot = s
 	return fresh
+}
+
+// show gives the slot the labels of a container, without what belongs to that container alone.
+func (s *slot) show(l identity.Labels) {
+	l.Image, l.ID, l.Name = "", "", ""
+	s.Labels = l
 }
 
 // leave takes a container out of its slot. e.slot stays: late news of the life still counts there.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
+	"github.com/plimsoll/plimsoll/agent/internal/identity"
 )
 
 // Unresolved is a container of the cgroup tree that no runtime has named: its runtime is one the agent does not ask, or is down,
@@ -140,6 +141,9 @@ func (t *Table) Expire(now time.Time) {
 			delete(t.slots, key)
 		}
 	}
+	if t.resolver.Values.Keep(t.shownLabels) {
+		t.resolveAgain(now) // some containers lack a value there is room for now
+	}
 	for id, e := range t.containers {
 		keep := t.cfg.KeepSlots
 		if e.removed {
@@ -151,6 +155,20 @@ func (t *Table) Expire(now time.Time) {
 			e.idle = now
 		case now.Sub(e.idle) >= keep:
 			delete(t.containers, id)
+		}
+	}
+}
+
+// shownLabels yields the labels of all slots, and of live containers that had no room for one.
+func (t *Table) shownLabels(yield func(identity.Labels) bool) {
+	for _, s := range t.slots {
+		if !yield(s.Labels) {
+			return
+		}
+	}
+	for _, e := range t.containers {
+		if e.shown() && e.slot == nil && !yield(e.Labels) {
+			return
 		}
 	}
 }
