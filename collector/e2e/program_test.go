@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -26,17 +27,35 @@ type program struct {
 	done chan struct{}
 }
 
-// buildPrograms builds both binaries into a directory of the test.
-func buildPrograms(t *testing.T) (agent, collector string) {
-	t.Helper()
-	dir := t.TempDir()
+// binaries builds both programs once for all tests of this package.
+var binaries = sync.OnceValues(func() (dir string, err error) {
+	if dir, err = os.MkdirTemp("", "plimsoll-e2e-"); err != nil {
+		return "", err
+	}
 	for _, name := range []string{"agent", "collector"} {
-		out := filepath.Join(dir, "plimsoll-"+name)
-		build := exec.Command("go", "build", "-o", out, "./"+name)
+		build := exec.Command("go", "build", "-o", filepath.Join(dir, "plimsoll-"+name), "./"+name)
 		build.Dir = "../.."
 		if text, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("go build ./%s: %v\n%s", name, err, text)
+			return dir, fmt.Errorf("go build ./%s: %w\n%s", name, err, text)
 		}
+	}
+	return dir, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, _ := binaries(); dir != "" {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// buildPrograms returns the paths of both binaries.
+func buildPrograms(t *testing.T) (agent, collector string) {
+	t.Helper()
+	dir, err := binaries()
+	if err != nil {
+		t.Fatal(err)
 	}
 	return filepath.Join(dir, "plimsoll-agent"), filepath.Join(dir, "plimsoll-collector")
 }
