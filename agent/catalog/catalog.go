@@ -20,14 +20,17 @@ const (
 type Metric struct {
 	Name string
 	Kind Kind
-	Unit string // of the value: seconds, bytes, cores, count, unix seconds
+	Unit string // of the value: seconds, bytes, cores, count, ratio, unix seconds
 	Help string
 	// V1 and V2 are the source files and keys under cgroup v1 and v2; "-" where the kernel has none.
 	V1, V2 string
 	// Fixed are labels with a constant value, for example cpu="total".
 	Fixed []wire.Label
-	// Varying is the name of the label whose value is read at run time (interface, device), or empty.
+	// Varying is the name of the label whose value is read at run time (interface, device), or empty. Several names, and then the
+	// values too, are separated by commas.
 	Varying string
+	// Group is what switches the metric on and off; the zero value, GroupCore, is always on.
+	Group Group
 }
 
 // ID names a metric in code. The zero ID is no metric.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"flag"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,7 +42,7 @@ func TestEveryMetricIsDescribedAndNamedByConvention(t *testing.T) {
 		if m.Name == "" || m.Kind == "" || m.Unit == "" || m.Help == "" || m.V1 == "" || m.V2 == "" {
 			t.Errorf("metric %d (%s) lacks a field", id, m.Name)
 		}
-		if m.Kind == catalog.Counter && !strings.HasSuffix(m.Name, "_total") && m.Name != "container_memory_failcnt" {
+		if m.Kind == catalog.Counter && !strings.HasSuffix(m.Name, "_total") && !strings.HasSuffix(m.Name, "_failcnt") {
 			t.Errorf("%s is a counter and does not end in _total", m.Name)
 		}
 		if m.Name != previous {
@@ -59,4 +60,37 @@ func TestEveryMetricIsDescribedAndNamedByConvention(t *testing.T) {
 		}
 		seen[key] = true
 	}
+}
+
+func TestGroupsAreSwitchedByName(t *testing.T) {
+	f := func(enable, disable, on, off string) {
+		t.Helper()
+		got, err := catalog.ParseGroups(strings.Fields(enable), strings.Fields(disable))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for g := catalog.GroupCore; g <= catalog.GroupLayers; g++ {
+			if slices.Contains(strings.Fields(on), g.String()) && !got.Has(g) || slices.Contains(strings.Fields(off), g.String()) && got.Has(g) {
+				t.Errorf("enable=%q disable=%q: %s is %t", enable, disable, g, got.Has(g))
+			}
+		}
+	}
+	f("", "", "core cpu memory threads network diskio pressure process filesystem", "cpu_bursts memory_detail blkio pressure_peaks tcp sockets hugetlb schedstat layers")
+	f("tcp layers", "pressure", "core cpu tcp layers", "pressure sockets")
+	f("all", "", "core cpu memory_detail layers", "")
+	f("", "all", "core", "cpu memory process filesystem")
+	f("tcp", "tcp", "core", "tcp")
+}
+
+func TestAGroupThatDoesNotExistIsNamedWithThoseThatDo(t *testing.T) {
+	f := func(enable, disable, want string) {
+		t.Helper()
+		_, err := catalog.ParseGroups(strings.Fields(enable), strings.Fields(disable))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("enable=%q disable=%q: %v", enable, disable, err)
+		}
+	}
+	f("percpu", "", `--metrics.enable: no group is called "percpu"; there are core, cpu, memory,`)
+	f("", "disk", `--metrics.disable: no group is called "disk"`)
+	f("", "core", "can not be disabled")
 }

@@ -39,6 +39,7 @@ const (
 	memory
 	pids
 	blkio
+	hugetlb
 	unified
 	hierarchies // their number
 )
@@ -55,6 +56,8 @@ func (h hierarchy) String() string {
 		return "pids"
 	case blkio:
 		return "blkio"
+	case hugetlb:
+		return "hugetlb"
 	case unified:
 		return "unified"
 	}
@@ -136,6 +139,22 @@ func exists(path string) bool {
 // Version tells how the hierarchies are mounted.
 func (f FS) Version() Version { return f.version }
 
+// Only is the same tree for a reader who wants these figures: groups opened through it leave out the files that give none of them. A file that
+// is read for one figure still gives all its others.
+func (f FS) Only(wanted Has) FS {
+	if wanted&(HasIOBytes|HasIOOps) != 0 {
+		wanted |= HasIOBytes | HasIOOps // the sources of block I/O are chosen by both
+	}
+	var files []file
+	for i := range f.files {
+		if f.files[i].gives&wanted != 0 {
+			files = append(files, f.files[i])
+		}
+	}
+	f.files = files
+	return f
+}
+
 // Root is the directory given to Detect.
 func (f FS) Root() string { return f.root }
 
@@ -143,7 +162,7 @@ func (f FS) Root() string { return f.root }
 // other containers cannot be seen.
 func (f FS) Nested() bool { return f.nested }
 
-// Hierarchies names what is mounted: of "cpu", "cpuacct", "memory", "pids", "blkio", "unified".
+// Hierarchies names what is mounted: of "cpu", "cpuacct", "memory", "pids", "blkio", "hugetlb", "unified".
 func (f FS) Hierarchies() []string {
 	var names []string
 	for h, dir := range f.mounts {

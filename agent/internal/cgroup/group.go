@@ -21,7 +21,8 @@ type Group struct {
 	fds   []int32 // of files: a descriptor, or absent, or unheld
 	v2    bool
 
-	cpuFile, memoryFile int // index into files, -1 where absent
+	cpuFile, memoryFile, bandwidthFile int    // index into files, -1 where absent
+	pressureFiles                      [3]int // cpu, memory, io
 
 	held   bool
 	closed bool
@@ -70,6 +71,10 @@ func (f FS) Open(p Paths, o Options) (*Group, error) {
 	if g.v2 {
 		g.cpuFile, g.memoryFile = g.find(unified, cpuUsageV2), g.find(unified, memoryUsageV2)
 	}
+	g.bandwidthFile = g.giving(HasCPUThrottledPeriods)
+	for i, bit := range [...]Has{HasCPUPressure, HasMemoryPressure, HasIOPressure} {
+		g.pressureFiles[i] = g.giving(bit)
+	}
 	g.SetNetPID(o.NetPID)
 	return g, nil
 }
@@ -78,6 +83,16 @@ func (f FS) Open(p Paths, o Options) (*Group, error) {
 func (g *Group) find(in hierarchy, name string) int {
 	for i, f := range g.files {
 		if f.in == in && f.name == name && g.fds[i] != absent {
+			return i
+		}
+	}
+	return -1
+}
+
+// giving is the index of the file that gives a figure, or -1.
+func (g *Group) giving(bit Has) int {
+	for i, f := range g.files {
+		if f.gives&bit != 0 && g.fds[i] != absent {
 			return i
 		}
 	}
@@ -181,6 +196,32 @@ func (g *Group) ReadMemory(buf []byte) (usageBytes uint64, ok bool, err error) {
 		return 0, false, nil
 	}
 	return usageBytes, true, nil
+}
+
+// ReadBandwidth takes CPUPeriods and CPUThrottledPeriods into st alone, with one read: the one-second pass of a cgroup with a quota.
+func (g *Group) ReadBandwidth(st *Stats, buf []byte) error {
+	return g.readInto(g.bandwidthFile, st, buf)
+}
+
+// ReadPressure takes the three pressures into st alone, with a read each.
+func (g *Group) ReadPressure(st *Stats, buf []byte) error {
+	for _, i := range g.pressureFiles {
+		if err := g.readInto(i, st, buf); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (g *Group) readInto(i int, st *Stats, buf []byte) error {
+	b, err := g.loadOne(i, buf)
+	if b == nil {
+		return err
+	}
+	if err := g.files[i].parse(b, st); err != nil {
+		g.fault(g.files[i].name, err)
+	}
+	return nil
 }
 
 // loadOne reads file i for the one-second pass: nil where there is none or it cannot be read now.

@@ -17,6 +17,7 @@ type Set struct {
 	target  []wire.Label
 	first   [catalog.Count]int16 // 1 + index of the metric's first entry, 0 for none
 	entries []entry
+	slow    *Set // companion; nil until asked for
 }
 
 type entry struct {
@@ -34,6 +35,15 @@ const maxEntries = 2048
 
 // New returns the empty set of the target with these labels. Empty values are left out, order does not matter.
 func New(target []wire.Label) *Set { return &Set{target: clean(target)} }
+
+// Slow is the companion of s for series that are read less often: it has the same labels and is ended, relabelled and shown as text with s,
+// but its rounds are its own.
+func (s *Set) Slow() *Set {
+	if s.slow == nil {
+		s.slow = &Set{target: s.target}
+	}
+	return s.slow
+}
 
 func clean(labels []wire.Label) []wire.Label {
 	kept := make([]wire.Label, 0, len(labels))
@@ -85,7 +95,14 @@ func (s *Set) labels(id catalog.ID, varying string) []wire.Label {
 	labels := make([]wire.Label, 0, len(s.target)+len(m.Fixed)+2)
 	labels = append(labels, wire.Label{Name: "__name__", Value: m.Name})
 	labels = append(append(labels, s.target...), m.Fixed...)
-	if m.Varying != "" && varying != "" {
+	switch {
+	case m.Varying == "" || varying == "":
+	case strings.Contains(m.Varying, ","):
+		names := strings.Split(m.Varying, ",")
+		for i, value := range strings.SplitN(varying, ",", len(names)) {
+			labels = append(labels, wire.Label{Name: names[i], Value: value})
+		}
+	default:
 		labels = append(labels, wire.Label{Name: m.Varying, Value: varying})
 	}
 	sort.Slice(labels, func(i, j int) bool { return labels[i].Name < labels[j].Name })
@@ -118,18 +135,31 @@ func (s *Set) AppendWire(dst []byte, timestampMillis int64) ([]byte, int) {
 // AppendStale ends every series that is shown: the target is gone.
 func (s *Set) AppendStale(dst []byte, timestampMillis int64) ([]byte, int) {
 	s.Begin()
-	return s.AppendWire(dst, timestampMillis)
+	dst, n := s.AppendWire(dst, timestampMillis)
+	if s.slow != nil {
+		var more int
+		dst, more = s.slow.AppendStale(dst, timestampMillis)
+		n += more
+	}
+	return dst, n
 }
 
 // Relabel ends every series under the old labels and lets the next round show it under the new ones.
 func (s *Set) Relabel(dst []byte, target []wire.Label, timestampMillis int64) ([]byte, int) {
 	dst, n := s.AppendStale(dst, timestampMillis)
-	s.target = clean(target)
+	s.rename(clean(target))
+	return dst, n
+}
+
+func (s *Set) rename(target []wire.Label) {
+	s.target = target
+	if s.slow != nil {
+		s.slow.rename(target)
+	}
 	for i := range s.entries {
 		e := &s.entries[i]
 		e.encoded = s.encode(e.id, e.varying)
 	}
-	return dst, n
 }
 
 // Each calls f for every series of the metric that the last round put, with its full label set.
@@ -138,5 +168,8 @@ func (s *Set) Each(id catalog.ID, f func(labels []wire.Label, value float64)) {
 		if e := &s.entries[at-1]; e.now {
 			f(s.labels(id, e.varying), e.value)
 		}
+	}
+	if s.slow != nil {
+		s.slow.Each(id, f)
 	}
 }

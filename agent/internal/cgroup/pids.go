@@ -1,0 +1,52 @@
+package cgroup
+
+import (
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// PIDs appends the processes of the cgroup and of those nested in it to dst: a container's init system may keep its services in cgroups of
+// their own. It opens a file for each cgroup: not for every tick. A cgroup tree of another PID namespace shows no process.
+func (g *Group) PIDs(dst []int, buf []byte) ([]int, error) {
+	if err := g.ready(buf); err != nil {
+		return dst, err
+	}
+	for _, dir := range g.dirs {
+		if dir != "" {
+			return g.pidsBelow(dst, dir, buf, 0)
+		}
+	}
+	return dst, ErrGone
+}
+
+func (g *Group) pidsBelow(dst []int, dir string, buf []byte, depth int) ([]int, error) {
+	b, err := openReadClose(dir, "cgroup.procs", buf)
+	if err != nil {
+		if err == ErrGone {
+			return dst, ErrGone
+		}
+		g.fault("cgroup.procs", err)
+		return dst, nil
+	}
+	for len(b) > 0 {
+		var l []byte
+		l, b = line(b)
+		switch pid, err := parseNumber(l); {
+		case err != nil:
+			g.fault("cgroup.procs", err)
+		case pid > 0: // 0 is a process that this PID namespace does not see
+			dst = append(dst, int(pid))
+		}
+	}
+	var st unix.Stat_t
+	if unix.Stat(dir, &st) != nil || st.Nlink <= 2 || depth == maxWalkDepth { // a directory has a link for each directory in it
+		return dst, nil
+	}
+	for _, name := range childDirs(dir) {
+		if dst, err = g.pidsBelow(dst, filepath.Join(dir, name), buf, depth+1); err != nil && err != ErrGone {
+			return dst, err
+		}
+	}
+	return dst, nil
+}
