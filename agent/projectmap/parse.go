@@ -25,7 +25,7 @@ const (
 const MaxFileBytes = maxFileBytes
 
 // Parse reads and compiles a map. file is its name for messages. The error is of type Faults and has all that is wrong, each
-// with its line. An empty file is a map without rules. The result does not refer to text.
+// with its line. An empty file is a fault: it was more likely cut off than meant. The result does not refer to text.
 func Parse(file string, text []byte) (*Map, error) {
 	p := &parser{file: file}
 	m := Builtin()
@@ -35,7 +35,8 @@ func Parse(file string, text []byte) (*Map, error) {
 		return nil, err
 	}
 	if root == nil || isNull(root) {
-		return m, nil
+		p.fault(1, "the file is empty; a map without rules is `rules: []`")
+		return nil, p.err()
 	}
 	fields := p.known(root, "the file", "rules", "projects", "defaults", "unassigned", "pass_labels", "tests")
 	for _, n := range p.list(fields["rules"], "rules", maxRules) {

@@ -62,6 +62,8 @@ func TestEveryMistakeIsNamedWithItsLine(t *testing.T) {
 		{"no UTF-8", "rules:\n- match: {name: \xff}\n", "m.yaml:2: the line is not UTF-8"},
 		{"two documents", "rules: []\n---\nrules: []\n", "m.yaml:2: a second document"},
 		{"plain text", "hello\n", "m.yaml:1: the file must be fields"},
+		{"nothing, as a file that was cut off", "", "m.yaml:1: the file is empty"},
+		{"nothing but remarks", "# rules\n", "m.yaml:1: the file is empty"},
 		{"too large a file", strings.Repeat("#", 1<<20+1), "m.yaml:1: the file has 1048577 bytes"},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
@@ -88,8 +90,8 @@ func TestAllMistakesAreToldAtOnceInTheOrderOfTheLines(t *testing.T) {
 	}
 }
 
-func TestAnEmptyFileIsAMapWithoutRules(t *testing.T) {
-	for _, text := range []string{"", "\n# only a remark\n", "rules:\ntests:\nprojects:\n"} {
+func TestAMapNeedsNoRules(t *testing.T) {
+	for _, text := range []string{"rules: []", "rules:\ntests:\nprojects:\n"} {
 		if d := parse(t, text).Decide(Container{Namespace: "n"}); d.Project != "n" {
 			t.Errorf("%q: %+v", text, d)
 		}

@@ -72,6 +72,13 @@ type owner struct{ team, tier, contact template }
 // Unassigned is the built-in name for the project of containers nothing claims.
 const Unassigned = "unassigned"
 
+// HashHeader is in every answer of a collector's /api/project-map: the map's hash, or NoMap. An answer without it is not a
+// Plimsoll collector's. The ETag of a map is its hash in quotes.
+const (
+	HashHeader = "Plimsoll-Project-Map"
+	NoMap      = "none"
+)
+
 // Builtin is the map in force where nobody wrote one: no rules, all defaults.
 func Builtin() *Map {
 	return &Map{defaults: builtinDefaults(), unassigned: Unassigned}
