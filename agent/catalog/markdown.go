@@ -51,7 +51,8 @@ Generated from agent/catalog by ` + "`go generate ./agent/catalog`" + `; do not 
 
 Every series carries ` + "`idc`, `cluster` and `node`" + `. A container's series also carry ` + "`project`, `namespace`, `workload`, `pod`, `container`, `image`, `id` and `name`" + `;
 a label without a value is left out. ` + "`container!=\"\"`" + ` selects real containers only and ` + "`id=\"/\"`" + ` the node itself; other cgroups
-have their path in ` + "`id`" + ` and no ` + "`container`" + `. A metric whose file the kernel does not have is absent, never 0.
+have their path in ` + "`id`" + ` and no ` + "`container`" + `. What a cluster is made of (` + "`workload_*`, `kube_*`" + `) comes from one agent of the cluster, which it elects, and
+carries ` + "`idc` and `cluster`" + ` and the names of the object; ` + "`node`" + ` there is the node it is about. A metric whose file the kernel does not have is absent, never 0.
 
 ## Groups
 

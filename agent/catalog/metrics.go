@@ -4,7 +4,7 @@ package catalog
 
 import "github.com/plimsoll/plimsoll/agent/wire"
 
-// Container and node metrics, then machine metrics. Members of one family stand together.
+// Container and node metrics, machine metrics, then what the Kubernetes API server tells. Members of one family stand together.
 const (
 	_ ID = iota
 	CPUUsage
@@ -113,6 +113,33 @@ const (
 	MachineSockets
 	MachineMemory
 	MachineSwap
+
+	RequestCPU
+	LimitCPU
+	RequestMemory
+	LimitMemory
+
+	WorkloadDesired
+	WorkloadReady
+	WorkloadUpdated
+	WorkloadAtMax
+	KubeDeploymentDesired
+	KubeDeploymentReady
+	KubeDeploymentUpdated
+	KubeStatefulSetDesired
+	KubeStatefulSetReady
+	KubeStatefulSetUpdated
+	KubeDaemonSetDesired
+	KubeDaemonSetReady
+	KubeDaemonSetUpdated
+	KubeHPAMin
+	KubeHPAMax
+	KubeHPACurrent
+	KubeHPADesired
+	KubeResourceQuota
+	KubeNamespaceLabels
+	KubeNodeAllocatable
+	KubeNodeCondition
 	count
 )
 
@@ -231,4 +258,31 @@ var metrics = [count]Metric{
 	MachineSockets:       {Name: "machine_cpu_sockets", Kind: Gauge, Unit: "count", Help: "CPU sockets.", V1: "/sys/devices/system/cpu, /proc/cpuinfo", V2: "/sys/devices/system/cpu, /proc/cpuinfo"},
 	MachineMemory:        {Name: "machine_memory_bytes", Kind: Gauge, Unit: "bytes", Help: "Memory installed, as the kernel counts it.", V1: "/proc/meminfo MemTotal", V2: "/proc/meminfo MemTotal"},
 	MachineSwap:          {Name: "machine_swap_bytes", Kind: Gauge, Unit: "bytes", Help: "Swap space.", V1: "/proc/meminfo SwapTotal", V2: "/proc/meminfo SwapTotal"},
+
+	RequestCPU:    {Name: "container_request_cpu_cores", Kind: Gauge, Unit: "cores", Help: "CPU the container of a pod asks for; absent without a request.", V1: "Kubernetes API: Pod resources.requests", V2: "Kubernetes API: Pod resources.requests"},
+	LimitCPU:      {Name: "container_limit_cpu_cores", Kind: Gauge, Unit: "cores", Help: "CPU the container of a pod may use; absent without a limit.", V1: "Kubernetes API: Pod resources.limits", V2: "Kubernetes API: Pod resources.limits"},
+	RequestMemory: {Name: "container_request_memory_bytes", Kind: Gauge, Unit: "bytes", Help: "Memory the container of a pod asks for; absent without a request.", V1: "Kubernetes API: Pod resources.requests", V2: "Kubernetes API: Pod resources.requests"},
+	LimitMemory:   {Name: "container_limit_memory_bytes", Kind: Gauge, Unit: "bytes", Help: "Memory the container of a pod may use; absent without a limit.", V1: "Kubernetes API: Pod resources.limits", V2: "Kubernetes API: Pod resources.limits"},
+
+	WorkloadDesired:        {Name: "workload_desired_replicas", Kind: Gauge, Unit: "count", Help: "Replicas a workload should have.", V1: "Kubernetes API: Deployment, StatefulSet, DaemonSet", V2: "Kubernetes API: Deployment, StatefulSet, DaemonSet"},
+	WorkloadReady:          {Name: "workload_ready_replicas", Kind: Gauge, Unit: "count", Help: "Replicas of a workload that are ready.", V1: "Kubernetes API: Deployment, StatefulSet, DaemonSet", V2: "Kubernetes API: Deployment, StatefulSet, DaemonSet"},
+	WorkloadUpdated:        {Name: "workload_updated_replicas", Kind: Gauge, Unit: "count", Help: "Replicas of a workload that are of its newest version.", V1: "Kubernetes API: Deployment, StatefulSet, DaemonSet", V2: "Kubernetes API: Deployment, StatefulSet, DaemonSet"},
+	WorkloadAtMax:          {Name: "workload_autoscaler_at_max", Kind: Gauge, Unit: "boolean", Help: "1 when an autoscaler has as many replicas as it may have.", V1: "Kubernetes API: HorizontalPodAutoscaler", V2: "Kubernetes API: HorizontalPodAutoscaler"},
+	KubeDeploymentDesired:  {Name: "kube_deployment_spec_replicas", Kind: Gauge, Unit: "count", Help: "Pods that should be. As kube-state-metrics.", V1: "Kubernetes API: Deployment", V2: "Kubernetes API: Deployment"},
+	KubeDeploymentReady:    {Name: "kube_deployment_status_replicas_ready", Kind: Gauge, Unit: "count", Help: "Pods that are ready. As kube-state-metrics.", V1: "Kubernetes API: Deployment", V2: "Kubernetes API: Deployment"},
+	KubeDeploymentUpdated:  {Name: "kube_deployment_status_replicas_updated", Kind: Gauge, Unit: "count", Help: "Pods of the newest version. As kube-state-metrics.", V1: "Kubernetes API: Deployment", V2: "Kubernetes API: Deployment"},
+	KubeStatefulSetDesired: {Name: "kube_statefulset_replicas", Kind: Gauge, Unit: "count", Help: "Pods that should be. As kube-state-metrics.", V1: "Kubernetes API: StatefulSet", V2: "Kubernetes API: StatefulSet"},
+	KubeStatefulSetReady:   {Name: "kube_statefulset_status_replicas_ready", Kind: Gauge, Unit: "count", Help: "Pods that are ready. As kube-state-metrics.", V1: "Kubernetes API: StatefulSet", V2: "Kubernetes API: StatefulSet"},
+	KubeStatefulSetUpdated: {Name: "kube_statefulset_status_replicas_updated", Kind: Gauge, Unit: "count", Help: "Pods of the newest version. As kube-state-metrics.", V1: "Kubernetes API: StatefulSet", V2: "Kubernetes API: StatefulSet"},
+	KubeDaemonSetDesired:   {Name: "kube_daemonset_status_desired_number_scheduled", Kind: Gauge, Unit: "count", Help: "Pods that should be. As kube-state-metrics.", V1: "Kubernetes API: DaemonSet", V2: "Kubernetes API: DaemonSet"},
+	KubeDaemonSetReady:     {Name: "kube_daemonset_status_number_ready", Kind: Gauge, Unit: "count", Help: "Pods that are ready. As kube-state-metrics.", V1: "Kubernetes API: DaemonSet", V2: "Kubernetes API: DaemonSet"},
+	KubeDaemonSetUpdated:   {Name: "kube_daemonset_status_updated_number_scheduled", Kind: Gauge, Unit: "count", Help: "Pods of the newest version. As kube-state-metrics.", V1: "Kubernetes API: DaemonSet", V2: "Kubernetes API: DaemonSet"},
+	KubeHPAMin:             {Name: "kube_horizontalpodautoscaler_spec_min_replicas", Kind: Gauge, Unit: "count", Help: "Least replicas. As kube-state-metrics.", V1: "Kubernetes API: HorizontalPodAutoscaler", V2: "Kubernetes API: HorizontalPodAutoscaler"},
+	KubeHPAMax:             {Name: "kube_horizontalpodautoscaler_spec_max_replicas", Kind: Gauge, Unit: "count", Help: "Most replicas. As kube-state-metrics.", V1: "Kubernetes API: HorizontalPodAutoscaler", V2: "Kubernetes API: HorizontalPodAutoscaler"},
+	KubeHPACurrent:         {Name: "kube_horizontalpodautoscaler_status_current_replicas", Kind: Gauge, Unit: "count", Help: "Replicas there are. As kube-state-metrics.", V1: "Kubernetes API: HorizontalPodAutoscaler", V2: "Kubernetes API: HorizontalPodAutoscaler"},
+	KubeHPADesired:         {Name: "kube_horizontalpodautoscaler_status_desired_replicas", Kind: Gauge, Unit: "count", Help: "Replicas it wants. As kube-state-metrics.", V1: "Kubernetes API: HorizontalPodAutoscaler", V2: "Kubernetes API: HorizontalPodAutoscaler"},
+	KubeResourceQuota:      {Name: "kube_resourcequota", Kind: Gauge, Unit: "base unit of the resource", Help: "What a quota allows (type=hard) and what is used of it. As kube-state-metrics.", V1: "Kubernetes API: ResourceQuota status", V2: "Kubernetes API: ResourceQuota status", Varying: "resource,type"},
+	KubeNamespaceLabels:    {Name: "kube_namespace_labels", Kind: Gauge, Unit: "boolean", Help: "1 for each namespace, with the labels of --kubernetes.namespace-labels as label_NAME. As kube-state-metrics.", V1: "Kubernetes API: Namespace metadata", V2: "Kubernetes API: Namespace metadata"},
+	KubeNodeAllocatable:    {Name: "kube_node_status_allocatable", Kind: Gauge, Unit: "base unit of the resource", Help: "What a node has for pods. As kube-state-metrics.", V1: "Kubernetes API: Node status.allocatable", V2: "Kubernetes API: Node status.allocatable", Varying: "resource,unit"},
+	KubeNodeCondition:      {Name: "kube_node_status_condition", Kind: Gauge, Unit: "boolean", Help: "1 for the status a node's condition has, 0 for the others. As kube-state-metrics.", V1: "Kubernetes API: Node status.conditions", V2: "Kubernetes API: Node status.conditions", Varying: "condition,status"},
 }
