@@ -18,6 +18,7 @@ import (
 	"github.com/plimsoll/plimsoll/collector/internal/engine"
 	"github.com/plimsoll/plimsoll/collector/internal/grafana"
 	"github.com/plimsoll/plimsoll/collector/internal/ingest"
+	"github.com/plimsoll/plimsoll/collector/internal/journal"
 	"github.com/plimsoll/plimsoll/collector/internal/notify"
 	"github.com/plimsoll/plimsoll/collector/internal/rules"
 )
@@ -46,6 +47,9 @@ type config struct {
 	sourceURL     string
 	sourceToken   string
 
+	journalMaxBytes settings.Bytes
+	journalFsync    string
+
 	limitBody, limitDecoded, limitMemory, limitFreeDisk          settings.Bytes
 	limitSeries, limitWrites, limitLabels, limitName, limitValue int
 	limitFuture, limitQuery                                      settings.Duration
@@ -60,6 +64,7 @@ func defaults() config {
 	return config{
 		listen: "127.0.0.1:9750", dataDir: "/var/lib/plimsoll-collector", retention: settings.Duration(90 * 24 * time.Hour),
 		builtinRules: true, grafanaFolder: "Plimsoll", grafanaEvery: settings.Duration(10 * time.Minute),
+		journalMaxBytes: 1 << 30, journalFsync: string(journal.FsyncInterval),
 		limitBody: 32 << 20, limitDecoded: 128 << 20, limitFreeDisk: 256 << 20,
 		limitSeries: 200_000, limitWrites: 64, limitLabels: 60, limitName: 256, limitValue: 4096, limitFuture: settings.Duration(10 * time.Minute),
 		limitQuery: settings.Duration(30 * time.Second), limitQueries: 16, limitQuerySeries: 100_000, limitQuerySamples: 200_000_000,
@@ -75,6 +80,8 @@ func (cfg *config) flags() *settings.Set {
 	f.StringVar(&cfg.externalURL, "external-url", cfg.externalURL, "`URL` under which people reach the collector, for links (default: the address listened on)")
 	f.StringVar(&cfg.dataDir, "data-dir", cfg.dataDir, "`directory` for samples, silences and the table of nodes")
 	f.Var(&cfg.retention, "retention", "how `long` samples are kept; at least 1d")
+	f.Var(&cfg.journalMaxBytes, "journal.max-bytes", "most `bytes` of accepted batches kept until the engine has them on disk, about a minute; when full, writes get 503")
+	f.StringVar(&cfg.journalFsync, "journal.fsync", cfg.journalFsync, "when the journal is forced to disk, against power loss: `interval` (each second), batch (before each answer) or never")
 	f.StringVar(&cfg.tokensFile, "auth.tokens-file", cfg.tokensFile, "YAML `file` with the tokens' hashes and scopes")
 	f.BoolVar(&cfg.anonymous, "auth.anonymous", cfg.anonymous, "allow --listen beyond loopback although nobody is authenticated")
 	f.StringVar(&cfg.tlsCert, "tls.cert", cfg.tlsCert, "PEM `file` with the certificate of the listener")
@@ -134,6 +141,12 @@ func (cfg *config) parse(args []string, stdout io.Writer) error {
 			return fmt.Errorf("--limit.%s must not be 0 or less", name)
 		}
 	}
+	if _, err := journal.ParseFsync(cfg.journalFsync); err != nil {
+		return fmt.Errorf("--journal.fsync: %w", err)
+	}
+	if cfg.journalMaxBytes < journal.MinBytes {
+		return fmt.Errorf("--journal.max-bytes=%s is below 1MiB", cfg.journalMaxBytes.String())
+	}
 	switch {
 	case cfg.amConfig != "" && cfg.amURL != "":
 		return errors.New("--alertmanager.config and --alertmanager.url exclude each other: give one")
@@ -162,6 +175,10 @@ func (cfg *config) access() access.Config {
 func (cfg *config) engine() engine.Config {
 	return engine.Config{DataDir: filepath.Join(cfg.dataDir, "engine"), Retention: time.Duration(cfg.retention), MemoryBytes: int64(cfg.limitMemory), MinFreeDiskBytes: int64(cfg.limitFreeDisk),
 		QueryDuration: time.Duration(cfg.limitQuery), QueryConcurrency: cfg.limitQueries, QuerySeries: cfg.limitQuerySeries, QuerySamples: cfg.limitQuerySamples}
+}
+
+func (cfg *config) journal(mark func() func() bool) journal.Config {
+	return journal.Config{Dir: filepath.Join(cfg.dataDir, "journal"), MaxBytes: int64(cfg.journalMaxBytes), Fsync: journal.Fsync(cfg.journalFsync), Mark: mark}
 }
 
 func (cfg *config) limits() ingest.Limits {

@@ -21,6 +21,7 @@ import (
 	"github.com/plimsoll/plimsoll/collector/internal/engine"
 	"github.com/plimsoll/plimsoll/collector/internal/grafana"
 	"github.com/plimsoll/plimsoll/collector/internal/ingest"
+	"github.com/plimsoll/plimsoll/collector/internal/journal"
 	"github.com/plimsoll/plimsoll/collector/internal/notify"
 	"github.com/plimsoll/plimsoll/collector/internal/rules"
 	"github.com/plimsoll/plimsoll/collector/internal/selfscrape"
@@ -70,6 +71,7 @@ type collector struct {
 	access    *access.Access
 	listener  *server.Listener
 	engine    *engine.Engine
+	journal   *journal.Journal
 	nodes     *ingest.Nodes
 	notify    *notify.Manager
 	rules     *rules.Manager
@@ -104,6 +106,9 @@ func build(cfg config, log *slog.Logger) (c *collector, err error) {
 		return c, fmt.Errorf("--data-dir=%s: %w", cfg.dataDir, err)
 	}
 	reg.MustRegister(c.engine.Collector())
+	if c.journal, err = journal.Open(cfg.journal(c.engine.Mark), log, reg); err != nil {
+		return c, configError{fmt.Errorf("--data-dir=%s: %w", cfg.dataDir, err)}
+	}
 
 	if c.notify, err = notify.Open(cfg.notify(c.url), log, reg); err != nil {
 		return c, configError{err}
@@ -116,7 +121,7 @@ func build(cfg config, log *slog.Logger) (c *collector, err error) {
 	}
 
 	c.nodes = ingest.OpenNodes(ingest.NodesConfig{File: filepath.Join(cfg.dataDir, "nodes.json"), Most: cfg.limitNodes}, log, reg)
-	c.ingest, err = ingest.New(ingest.Config{Limits: cfg.limits(), Nodes: c.nodes, EventMetrics: eventMetrics(), OnEvent: c.rules.Kick}, c.engine, log, reg)
+	c.ingest, err = ingest.New(ingest.Config{Limits: cfg.limits(), Journal: c.journal, Nodes: c.nodes, EventMetrics: eventMetrics(), OnEvent: c.rules.Kick}, c.engine, log, reg)
 	if err != nil {
 		return c, configError{err}
 	}

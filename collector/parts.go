@@ -19,6 +19,7 @@ import (
 
 	"github.com/plimsoll/plimsoll/agent/catalog"
 	"github.com/plimsoll/plimsoll/alerts"
+	"github.com/plimsoll/plimsoll/collector/internal/journal"
 )
 
 // progress is what the operator can see of the program as a whole.
@@ -29,6 +30,9 @@ type progress struct {
 }
 
 func (c *collector) ready() error {
+	if left := c.journal.Remaining(); left > 0 {
+		return fmt.Errorf("the journal is being replayed, %d bytes are left", left)
+	}
 	if !c.running.Load() {
 		return errors.New("starting or stopping")
 	}
@@ -55,28 +59,48 @@ func (c *collector) run(ctx context.Context) error {
 	}
 	guard(&late, lateCtx, c.notify.Run)
 	guard(&late, lateCtx, c.nodes.Run)
+	guard(&early, failed, c.server.Run) // writes and /-/ready are told to wait for the replay
+	context.AfterFunc(failed, c.ingest.Close)
+	replayed := c.replay(failed)
+	if replayed != nil {
+		fail(replayed) // what starts now ends at once
+	}
+	guard(&late, lateCtx, c.journal.Run)
 	guard(&early, failed, c.rules.Run)
 	guard(&early, failed, c.scraper.Run)
 	guard(&early, failed, c.reloadOnHangup)
 	if c.publisher != nil {
 		guard(&early, failed, c.publisher.Run)
 	}
-	guard(&early, failed, c.server.Run)
 	c.running.Store(true)
-	context.AfterFunc(failed, func() {
-		c.running.Store(false)
-		c.ingest.Close()
-	})
+	context.AfterFunc(failed, func() { c.running.Store(false) })
 	err := early.Wait()
 	stopLate()
-	return errors.Join(err, late.Wait())
+	return errors.Join(replayed, err, late.Wait())
 }
 
-// close gives back what build opened; the engine writes its memory to disk.
+// replay gives the engine what a crash may have cost it, before rules and people rely on it. A stop meanwhile is no error:
+// the journal stays for the next start.
+func (c *collector) replay(ctx context.Context) error {
+	err := c.journal.Replay(ctx, func(b journal.Batch) error { return c.ingest.Replay(ctx, b) })
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// close gives back what build opened; the engine writes its memory to disk, so that the journal is not needed any more.
 func (c *collector) close() {
+	if c.journal != nil {
+		if err := c.journal.Close(); err != nil {
+			c.log.Error("the journal did not close cleanly", "error", err)
+		}
+	}
 	if c.engine != nil {
 		if err := c.engine.Close(); err != nil {
 			c.log.Error("the engine did not close cleanly", "error", err)
+		} else if c.journal != nil {
+			c.journal.Discard()
 		}
 	}
 	if c.listener != nil {

@@ -24,7 +24,7 @@ type rowBuffer struct {
 }
 
 // Append stores the samples, stale markers included. Labels may come in any order; empty ones do not count. It keeps
-// nothing of tss. The samples are on disk after 8 s at worst; a kill before that loses them.
+// nothing of tss. The samples are on disk after some 8 s; a kill before that loses them. Mark tells for sure.
 //
 // ErrReadOnly and ErrClosed are worth a later try of the same samples, ErrLabels is not. On an error some of the samples
 // may be stored.
@@ -45,12 +45,12 @@ func (e *Engine) Append(tss []prompb.TimeSeries) error {
 			if len(buf.rows) < rowsPerBlock {
 				continue
 			}
-			if err := buf.write(); err != nil {
+			if err := e.write(buf); err != nil {
 				return e.readOnly()
 			}
 		}
 	}
-	if buf.write() != nil {
+	if e.write(buf) != nil {
 		return e.readOnly()
 	}
 	return nil
@@ -71,10 +71,11 @@ func (b *rowBuffer) appendName(labels []prompb.Label) []byte {
 }
 
 // write hands the block to the storage. The bytes of the names are only reused after release, as a series may span blocks.
-func (b *rowBuffer) write() error {
+func (e *Engine) write(b *rowBuffer) error {
 	if len(b.rows) == 0 {
 		return nil
 	}
+	e.rows.Add(uint64(len(b.rows)))
 	err := vmstorage.VMInsertAPI.WriteRows(b.rows)
 	b.rows = b.rows[:0]
 	return err

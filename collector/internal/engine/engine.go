@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/VictoriaMetrics/VictoriaMetrics/app/vmselect"
@@ -51,6 +52,7 @@ type Engine struct {
 
 	slots   chan struct{} // in-process queries running
 	scratch sync.Pool     // *rowBuffer
+	rows    atomic.Uint64 // given to the storage so far
 	vmLog   *logBridge    // where the library's messages go
 }
 

@@ -29,6 +29,8 @@ type state struct {
 	activeSeries  float64 // that got a sample this hour or the one before
 	freeDiskBytes float64
 	storedBytes   float64 // on disk and not yet there
+	memoryRows    float64 // samples not yet on disk
+	known         bool    // memoryRows was told: the engine is open
 	ignored       map[string]float64
 }
 
@@ -62,6 +64,11 @@ func readState(text io.Reader) state {
 			}
 		case "vm_free_disk_space_bytes":
 			s.freeDiskBytes = value
+		case "vm_rows", "vm_pending_rows":
+			if label == `type="storage/inmemory"}` || label == `type="storage"}` {
+				s.memoryRows += value
+				s.known = true
+			}
 		case "vm_data_size_bytes":
 			s.storedBytes += value
 		}

@@ -2,7 +2,8 @@
 //
 // A request is stored in full (204), stored without the series and samples that can never be stored (400, naming the
 // first of them; sending it again would not help), refused as a whole (400, 405, 413, 415) or to be sent again later
-// (429 and 503, with Retry-After). What the specification of the protocol asks of a receiver is at
+// (429 and 503, with Retry-After). What is stored is in the journal first, so that an acknowledged batch survives the death
+// of the process. What the specification of the protocol asks of a receiver is at
 // https://prometheus.io/docs/specs/prw/remote_write_spec/.
 package ingest
 
@@ -25,6 +26,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/plimsoll/plimsoll/collector/internal/engine"
+	"github.com/plimsoll/plimsoll/collector/internal/journal"
 )
 
 // Store takes the samples. engine.ErrReadOnly and engine.ErrClosed mean: the same again later.
@@ -34,9 +36,17 @@ type Store interface {
 	IgnoredSamples() map[string]float64
 }
 
+// Journal keeps what is accepted until the store has it on disk: a *journal.Journal. given is called once the store was
+// given the batch.
+type Journal interface {
+	Append(journal.Batch) (given func(), err error)
+}
+
 // Config of the endpoint. Nodes is required.
 type Config struct {
 	Limits Limits
+	// Journal may be nil: then the death of the process costs what the store has in memory.
+	Journal Journal
 	// Nodes learns of every agent that writes.
 	Nodes *Nodes
 	// EventMetrics are metrics whose every change someone waits for; OnEvent is called after a change has been stored.
@@ -48,9 +58,11 @@ type Config struct {
 type Handler struct {
 	limits Limits
 	store  Store
-	nodes  *Nodes
-	events *events
 	log    *slog.Logger
+
+	journal Journal
+	nodes   *Nodes
+	events  *events
 
 	requests chan struct{} // being served, their bodies being read
 	decoding chan struct{} // in memory decompressed
@@ -80,7 +92,7 @@ func New(cfg Config, store Store, log *slog.Logger, reg prometheus.Registerer) (
 	if err != nil {
 		return nil, fmt.Errorf("zstd decoder: %w", err)
 	}
-	h := &Handler{limits: limits, store: store, nodes: cfg.Nodes, events: newEvents(cfg.EventMetrics, cfg.OnEvent), log: log, zstd: dec, m: newMetrics(reg, store),
+	h := &Handler{limits: limits, store: store, journal: cfg.Journal, nodes: cfg.Nodes, events: newEvents(cfg.EventMetrics, cfg.OnEvent), log: log, zstd: dec, m: newMetrics(reg, store),
 		requests: make(chan struct{}, limits.Concurrency), decoding: make(chan struct{}, decoders)}
 	h.buffers.New = func() any { return new(buffers) }
 	return h, nil
@@ -107,8 +119,12 @@ func later(code int, after time.Duration, reason string) *refusal {
 	return &refusal{code: code, retryAfter: after, reason: reason}
 }
 
+// anyOrderHeader tells agents that older samples are taken after newer ones, so that they send fresh ones first.
+const anyOrderHeader = "X-Plimsoll-Any-Order"
+
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := h.limits.Now()
+	w.Header().Set(anyOrderHeader, "1")
 	answer := h.serve(w, r)
 	h.m.duration.Observe(h.limits.Now().Sub(start).Seconds())
 	if answer == nil {
@@ -152,12 +168,14 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) *refusal {
 	case <-r.Context().Done():
 		return later(http.StatusServiceUnavailable, time.Second, "the sender left before its turn")
 	}
-	decoded, answer := h.decompress(r.Header.Get("Content-Encoding"), buf.body.Bytes(), buf.decoded)
+	batch := journal.Batch{Encoding: r.Header.Get("Content-Encoding"), Body: buf.body.Bytes(), Received: h.limits.Now()}
+	batch.Agent, batch.Sequence, batch.First = sequence(r.Header)
+	decoded, answer := h.decompress(batch.Encoding, batch.Body, buf.decoded)
 	if answer != nil {
 		return answer
 	}
 	buf.decoded = decoded
-	return h.ingest(decoded)
+	return h.ingest(decoded, batch)
 }
 
 // checkHeaders refuses what is not remote write 1.0. A missing or odd Content-Type and any protocol version header are
@@ -197,8 +215,8 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, buf *buffers)
 	return nil
 }
 
-// ingest stores the message in body. The decoded labels point into body.
-func (h *Handler) ingest(body []byte) *refusal {
+// ingest stores the message in body, which batch holds compressed. The decoded labels point into body.
+func (h *Handler) ingest(body []byte, batch journal.Batch) *refusal {
 	size, err := measure(body)
 	if err != nil {
 		return refuse(http.StatusBadRequest, "not a remote write 1.0 message: %v", err)
@@ -217,22 +235,49 @@ func (h *Handler) ingest(body []byte) *refusal {
 	if err != nil {
 		return refuse(http.StatusBadRequest, "not a remote write 1.0 message: %v", err)
 	}
-	return h.storeValid(wr)
+	return h.storeValid(wr, batch)
 }
 
-func (h *Handler) storeValid(wr *prompb.WriteRequest) *refusal {
-	now := h.limits.Now()
+func (h *Handler) storeValid(wr *prompb.WriteRequest, batch journal.Batch) *refusal {
 	series := len(wr.Timeseries)
-	valid, faults := h.limits.admit(wr.Timeseries, now)
+	valid, faults := h.limits.admit(wr.Timeseries, batch.Received)
 	for reason, n := range faults.samples {
 		h.m.reject(reason, n)
 	}
-	h.nodes.observe(valid, now)
-	happened := h.events.happened(valid)
-	samples := 0
 	for i := range valid {
-		samples += len(valid[i].Samples)
+		batch.Samples += len(valid[i].Samples)
 	}
+	if answer := h.keep(wr, valid, batch); answer != nil {
+		return answer
+	}
+	h.nodes.observe(valid, batch)
+	h.m.ingested.Add(float64(batch.Samples))
+	if h.events.happened(valid) {
+		h.events.tell()
+	}
+	if faults.first != "" {
+		return refuse(http.StatusBadRequest, "%d of %d series rejected in full or in part, the rest is stored; the first: %s", faults.series, series, faults.first)
+	}
+	return nil
+}
+
+// keep puts a batch into the journal and then into the store.
+func (h *Handler) keep(wr *prompb.WriteRequest, valid []prompb.TimeSeries, batch journal.Batch) *refusal {
+	if h.journal != nil {
+		given, err := h.journal.Append(batch)
+		switch {
+		case errors.Is(err, journal.ErrTooLarge):
+			return refuse(http.StatusRequestEntityTooLarge, "%v; send smaller batches", err)
+		case err != nil:
+			return later(http.StatusServiceUnavailable, 5*time.Second, err.Error())
+		}
+		defer given()
+	}
+	return h.give(wr, valid)
+}
+
+// give puts a batch into the store.
+func (h *Handler) give(wr *prompb.WriteRequest, valid []prompb.TimeSeries) *refusal {
 	err := h.store.Append(valid)
 	if err == nil && len(wr.Metadata) > 0 {
 		err = h.store.AppendMetadata(h.limits.admitMetadata(wr.Metadata))
@@ -244,13 +289,6 @@ func (h *Handler) storeValid(wr *prompb.WriteRequest) *refusal {
 		return later(http.StatusServiceUnavailable, 5*time.Second, "the collector is stopping")
 	case err != nil:
 		return refuse(http.StatusInternalServerError, "store: %v", err)
-	}
-	h.m.ingested.Add(float64(samples))
-	if happened {
-		h.events.tell()
-	}
-	if faults.first != "" {
-		return refuse(http.StatusBadRequest, "%d of %d series rejected in full or in part, the rest is stored; the first: %s", faults.series, series, faults.first)
 	}
 	return nil
 }

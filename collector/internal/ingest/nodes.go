@@ -2,10 +2,8 @@ package ingest
 
 import (
 	"cmp"
-	"encoding/json"
 	"log/slog"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/plimsoll/plimsoll/agent/wire"
+	"github.com/plimsoll/plimsoll/collector/internal/journal"
 )
 
 // presenceMetric is the series by which an agent is known; every agent ships it each interval.
@@ -32,6 +31,17 @@ type Node struct {
 	NodeID
 	AgentVersion string    `json:"agent_version"`
 	LastReceived time.Time `json:"last_received"`
+	// NewestSample is the timestamp of the newest sample of the presence metric; its age is the node's lag.
+	NewestSample time.Time `json:"newest_sample"`
+	Deliveries
+}
+
+// lagSeconds is how old the newest sample is, 0 when the node's clock is ahead or nothing is known.
+func (n *Node) lagSeconds(now time.Time) float64 {
+	if n.NewestSample.IsZero() {
+		return 0
+	}
+	return max(0, now.Sub(n.NewestSample).Seconds())
 }
 
 // NodesConfig of the table.
@@ -52,8 +62,9 @@ type Nodes struct {
 	log       *slog.Logger
 	forgotten *prometheus.CounterVec
 
-	mu    sync.Mutex
-	table map[NodeID]Node
+	mu      sync.Mutex
+	table   map[NodeID]Node
+	byAgent map[string]NodeID // of the deliveries' agents
 }
 
 // OpenNodes reads the table of the run before. A file that can not be read is reported and costs the memory, not the start.
@@ -63,7 +74,7 @@ func OpenNodes(cfg NodesConfig, log *slog.Logger, reg prometheus.Registerer) *No
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	n := &Nodes{cfg: cfg, log: log, table: map[NodeID]Node{}, forgotten: prometheus.NewCounterVec(prometheus.CounterOpts{
+	n := &Nodes{cfg: cfg, log: log, table: map[NodeID]Node{}, byAgent: map[string]NodeID{}, forgotten: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "plimsoll_collector_nodes_forgotten_total", Help: "Agents dropped from the table of nodes: silent too long, or the table full."}, []string{"reason"})}
 	n.forgotten.WithLabelValues("silent")
 	n.forgotten.WithLabelValues("table_full")
@@ -74,22 +85,29 @@ func OpenNodes(cfg NodesConfig, log *slog.Logger, reg prometheus.Registerer) *No
 	return n
 }
 
-// observe notes the agents whose presence metric is among tss. It keeps none of its memory.
-func (n *Nodes) observe(tss []prompb.TimeSeries, now time.Time) {
+// observe notes the agents whose presence metric is among tss, and the batch of the agent that says who it is. It keeps
+// none of their memory.
+func (n *Nodes) observe(tss []prompb.TimeSeries, batch journal.Batch) {
+	var from NodeID
+	known := false
 	for i := range tss {
-		if id, version, ok := presence(&tss[i]); ok {
-			n.note(id, version, now)
+		if id, version, newest, ok := presence(&tss[i]); ok {
+			n.note(id, version, batch.Received, newest)
+			from, known = id, true
 		}
+	}
+	if batch.Agent != "" {
+		n.deliver(from, known, batch)
 	}
 }
 
 // presence is the agent of a live sample of the presence metric. A stale marker ends the series of an agent's former version.
-func presence(ts *prompb.TimeSeries) (id NodeID, version string, ok bool) {
+func presence(ts *prompb.TimeSeries) (id NodeID, version string, newest time.Time, ok bool) {
 	for _, l := range ts.Labels {
 		switch l.Name {
 		case "__name__":
 			if l.Value != presenceMetric {
-				return id, "", false
+				return id, "", newest, false
 			}
 			ok = true
 		case "idc":
@@ -103,10 +121,13 @@ func presence(ts *prompb.TimeSeries) (id NodeID, version string, ok bool) {
 		}
 	}
 	last := len(ts.Samples) - 1
-	return id, version, ok && id.Node != "" && last >= 0 && !wire.IsStale(ts.Samples[last].Value)
+	if !ok || id.Node == "" || last < 0 || wire.IsStale(ts.Samples[last].Value) {
+		return id, "", newest, false
+	}
+	return id, version, time.UnixMilli(ts.Samples[last].Timestamp), true
 }
 
-func (n *Nodes) note(id NodeID, version string, now time.Time) {
+func (n *Nodes) note(id NodeID, version string, now, newest time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	node, known := n.table[id]
@@ -119,7 +140,12 @@ func (n *Nodes) note(id NodeID, version string, now time.Time) {
 	if node.AgentVersion != version {
 		node.AgentVersion = strings.Clone(version)
 	}
-	node.LastReceived = now
+	if now.After(node.LastReceived) {
+		node.LastReceived = now
+	}
+	if newest.After(node.NewestSample) {
+		node.NewestSample = newest
+	}
 	n.table[node.NodeID] = node
 }
 
@@ -129,18 +155,23 @@ func (n *Nodes) makeRoom(now time.Time) {
 		return
 	}
 	oldest := slices.MinFunc(slices.Collect(maps.Values(n.table)), func(a, b Node) int { return a.LastReceived.Compare(b.LastReceived) })
-	delete(n.table, oldest.NodeID)
+	n.forget(oldest)
 	n.forgotten.WithLabelValues("table_full").Inc()
 	n.log.Warn("the table of nodes is full", "limit.nodes", n.cfg.Most, "forgotten", oldest.Node)
 }
 
 func (n *Nodes) forgetSilent(now time.Time) {
-	for id, node := range n.table {
+	for _, node := range n.table {
 		if now.Sub(node.LastReceived) > n.cfg.ForgetAfter {
-			delete(n.table, id)
+			n.forget(node)
 			n.forgotten.WithLabelValues("silent").Inc()
 		}
 	}
+}
+
+func (n *Nodes) forget(node Node) {
+	delete(n.table, node.NodeID)
+	delete(n.byAgent, node.Agent)
 }
 
 // List returns the table sorted by idc, cluster and node.
@@ -153,29 +184,4 @@ func (n *Nodes) List() []Node {
 		return cmp.Or(cmp.Compare(a.IDC, b.IDC), cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Node, b.Node))
 	})
 	return nodes
-}
-
-// ServeHTTP answers as the Prometheus API does, data being the list of nodes, times in RFC 3339.
-func (n *Nodes) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	json.NewEncoder(w).Encode(struct {
-		Status string `json:"status"`
-		Data   []Node `json:"data"`
-	}{"success", n.List()})
-}
-
-func lastReceivedDesc() *prometheus.Desc {
-	return prometheus.NewDesc("plimsoll_collector_agent_last_received_timestamp_seconds", "When the collector last received samples of this agent.",
-		[]string{"idc", "cluster", "node"}, nil)
-}
-
-// Describe implements prometheus.Collector.
-func (n *Nodes) Describe(ch chan<- *prometheus.Desc) { ch <- lastReceivedDesc() }
-
-// Collect implements prometheus.Collector.
-func (n *Nodes) Collect(ch chan<- prometheus.Metric) {
-	desc := lastReceivedDesc()
-	for _, node := range n.List() {
-		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(node.LastReceived.UnixMilli())/1000, node.IDC, node.Cluster, node.Node)
-	}
 }

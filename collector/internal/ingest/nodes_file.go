@@ -43,6 +43,9 @@ func (n *Nodes) load() error {
 	}
 	for _, node := range nodes[:min(len(nodes), n.cfg.Most)] {
 		n.table[node.NodeID] = node
+		if node.Agent != "" {
+			n.byAgent[node.Agent] = node.NodeID
+		}
 	}
 	return nil
 }

@@ -35,12 +35,12 @@ func TestAnAgentIsKnownByItsBuildInfo(t *testing.T) {
 	b.nodes.ServeHTTP(w, httptest.NewRequest("GET", "/api/nodes", nil))
 	var got struct {
 		Status string
-		Data   []map[string]string
+		Data   []map[string]any
 	}
 	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
-	if n := got.Data; got.Status != "success" || len(n) != 1 || n[0]["node"] != "n1" || n[0]["idc"] != "east" || n[0]["cluster"] != "c1" || n[0]["agent_version"] != "1.1" || !strings.HasSuffix(n[0]["last_received"], "Z") {
+	if n := got.Data; got.Status != "success" || len(n) != 1 || n[0]["node"] != "n1" || n[0]["idc"] != "east" || n[0]["cluster"] != "c1" || n[0]["agent_version"] != "1.1" || !strings.HasSuffix(n[0]["last_received"].(string), "Z") {
 		t.Errorf("got %s", w.Body)
 	}
 }
@@ -49,9 +49,9 @@ func TestTheTableOfNodesIsBounded(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	reg := prometheus.NewRegistry()
 	n := OpenNodes(NodesConfig{Most: 2, Now: func() time.Time { return now }}, quiet(), reg)
-	n.note(NodeID{Node: "old"}, "1", now)
-	n.note(NodeID{Node: "b"}, "1", now.Add(time.Second))
-	n.note(NodeID{Node: "c"}, "1", now.Add(2*time.Second))
+	n.note(NodeID{Node: "old"}, "1", now, time.Time{})
+	n.note(NodeID{Node: "b"}, "1", now.Add(time.Second), time.Time{})
+	n.note(NodeID{Node: "c"}, "1", now.Add(2*time.Second), time.Time{})
 	if got := n.List(); len(got) != 2 || got[0].Node != "b" || got[1].Node != "c" {
 		t.Errorf("got %v", got)
 	}
@@ -67,7 +67,7 @@ func TestTheTableOfNodesIsBounded(t *testing.T) {
 func TestASilentAgentIsStillMissedAfterARestart(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "nodes.json")
 	n := OpenNodes(NodesConfig{File: file}, quiet(), prometheus.NewRegistry())
-	n.note(NodeID{IDC: "east", Node: "a"}, "1.0", time.Now().Add(-time.Hour))
+	n.note(NodeID{IDC: "east", Node: "a"}, "1.0", time.Now().Add(-time.Hour), time.Time{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := n.Run(ctx); err != nil {

@@ -1,0 +1,51 @@
+package ingest
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/VictoriaMetrics/VictoriaMetrics/lib/prompb"
+
+	"github.com/plimsoll/plimsoll/collector/internal/journal"
+)
+
+// Replay stores a batch of the journal again. It was validated when it came, so no one is told of a fault now, and what
+// changed in it is old news to the rules. While the store takes nothing it waits until ctx ends.
+func (h *Handler) Replay(ctx context.Context, batch journal.Batch) error {
+	buf := h.buffers.Get().(*buffers)
+	defer h.release(buf)
+	decoded, answer := h.decompress(batch.Encoding, batch.Body, buf.decoded)
+	if answer != nil {
+		h.log.Error("a batch of the journal can not be read, left out", "samples", batch.Samples, "error", answer.reason)
+		return nil
+	}
+	buf.decoded = decoded
+	u := prompb.GetWriteRequestUnmarshaler()
+	defer prompb.PutWriteRequestUnmarshaler(u)
+	wr, err := u.UnmarshalProtobuf(decoded)
+	if err != nil {
+		h.log.Error("a batch of the journal can not be read, left out", "samples", batch.Samples, "error", err)
+		return nil
+	}
+	valid, _ := h.limits.admit(wr.Timeseries, batch.Received)
+	for told := false; ; told = true {
+		answer := h.give(wr, valid)
+		if answer == nil {
+			h.nodes.observe(valid, batch)
+			return nil
+		}
+		if answer.code != http.StatusServiceUnavailable {
+			return fmt.Errorf("store a batch of the journal: %s", answer.reason)
+		}
+		if !told {
+			h.log.Warn("the replay waits for the engine", "reason", answer.reason)
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,142 @@
+package ingest
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/plimsoll/plimsoll/collector/internal/journal"
+)
+
+// An agent names its spool and numbers the batches in it from 1. First is the lowest number that it may still send to this
+// receiver: what is below and did not come will not come.
+const (
+	agentHeader    = "X-Plimsoll-Agent"
+	sequenceHeader = "X-Plimsoll-Sequence"
+	firstHeader    = "X-Plimsoll-First-Sequence"
+
+	mostAgentBytes = 64
+)
+
+// sequence reads the headers; all are empty when one of them makes no sense.
+func sequence(h http.Header) (agent string, number, first uint64) {
+	agent = h.Get(agentHeader)
+	number, err := strconv.ParseUint(h.Get(sequenceHeader), 10, 63)
+	first, errFirst := strconv.ParseUint(h.Get(firstHeader), 10, 63)
+	if err != nil || errFirst != nil || first < 1 || first > number || agent == "" || len(agent) > mostAgentBytes || !isName("_"+strings.ReplaceAll(agent, "-", "_"), false) {
+		return "", 0, 0
+	}
+	return agent, number, first
+}
+
+// Deliveries is what has come of the batches of a node's agent.
+type Deliveries struct {
+	// Agent is the name of the spool; it changes when the agent lost its disk.
+	Agent        string `json:"agent_id,omitempty"`
+	AgentChanges uint64 `json:"agent_changes"`
+	// LastSequence is the highest number received.
+	LastSequence uint64 `json:"last_seq"`
+	// Gaps are the numbers below it that did not come yet, as ranges from low to high.
+	Gaps [][2]uint64 `json:"gaps,omitempty"`
+	// Missing counts those that will not come, Repeated those that came again.
+	Missing  uint64 `json:"missing_batches"`
+	Repeated uint64 `json:"repeated_batches"`
+}
+
+// mostGaps bounds the ranges kept of a node. The two oldest become one when there are more, with what came between them
+// counted as late too.
+const mostGaps = 64
+
+// late is how many batches are still to come.
+func (d *Deliveries) late() uint64 {
+	var n uint64
+	for _, gap := range d.Gaps {
+		n += gap[1] - gap[0] + 1
+	}
+	return n
+}
+
+// received notes one batch.
+func (d *Deliveries) received(agent string, number, first uint64) {
+	if d.Agent != agent {
+		if d.Agent != "" {
+			d.AgentChanges++
+			d.Missing += d.late()
+		}
+		d.Agent, d.LastSequence, d.Gaps = agent, first-1, nil
+	}
+	// The slice may be shared with a copy that was handed out, so a changed one is a new one.
+	var gaps [][2]uint64
+	switch {
+	case number > d.LastSequence+1:
+		gaps = append(append(gaps, d.Gaps...), [2]uint64{d.LastSequence + 1, number - 1})
+		d.LastSequence = number
+	case number == d.LastSequence+1:
+		gaps = d.Gaps
+		d.LastSequence = number
+	default:
+		gaps = d.fill(number)
+	}
+	for len(gaps) > 0 && gaps[0][0] < first {
+		lost := min(gaps[0][1], first-1)
+		d.Missing += lost - gaps[0][0] + 1
+		rest := [2]uint64{lost + 1, gaps[0][1]}
+		gaps = gaps[1:]
+		if rest[0] <= rest[1] {
+			gaps = append([][2]uint64{rest}, gaps...)
+		}
+	}
+	if len(gaps) > mostGaps {
+		gaps = append([][2]uint64{{gaps[0][0], gaps[1][1]}}, gaps[2:]...)
+	}
+	d.Gaps = gaps
+}
+
+// fill returns the gaps without number.
+func (d *Deliveries) fill(number uint64) [][2]uint64 {
+	for i, gap := range d.Gaps {
+		if number < gap[0] || number > gap[1] {
+			continue
+		}
+		gaps := append([][2]uint64(nil), d.Gaps[:i]...)
+		if gap[0] < number {
+			gaps = append(gaps, [2]uint64{gap[0], number - 1})
+		}
+		if number < gap[1] {
+			gaps = append(gaps, [2]uint64{number + 1, gap[1]})
+		}
+		return append(gaps, d.Gaps[i+1:]...)
+	}
+	d.Repeated++
+	return d.Gaps
+}
+
+// deliver notes a batch of a node. The presence metric in it says whose it is, or an earlier batch of the agent did.
+func (n *Nodes) deliver(id NodeID, known bool, batch journal.Batch) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !known {
+		if id, known = n.byAgent[batch.Agent]; !known {
+			return
+		}
+	}
+	node, known := n.table[id]
+	if !known {
+		return
+	}
+	before := node.Agent
+	missing := node.Missing
+	node.received(batch.Agent, batch.Sequence, batch.First)
+	if node.Agent != before {
+		node.Agent = strings.Clone(node.Agent)
+		delete(n.byAgent, before)
+		n.byAgent[node.Agent] = node.NodeID
+		if before != "" {
+			n.log.Warn("the agent of a node starts anew, as after a reinstallation", "idc", id.IDC, "cluster", id.Cluster, "node", id.Node)
+		}
+	}
+	if lost := node.Missing - missing; lost > 0 {
+		n.log.Warn("batches of an agent will not come", "idc", id.IDC, "cluster", id.Cluster, "node", id.Node, "batches", lost)
+	}
+	n.table[node.NodeID] = node
+}
