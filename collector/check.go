@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/plimsoll/plimsoll/agent/settings"
+	"github.com/plimsoll/plimsoll/alerts"
 	"github.com/plimsoll/plimsoll/collector/internal/access"
 	"github.com/plimsoll/plimsoll/collector/internal/grafana"
 	"github.com/plimsoll/plimsoll/collector/internal/notify"
@@ -31,8 +32,9 @@ func checkConfig(args []string, stdout io.Writer) error {
 	quiet, reg := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
 	_, err := access.New(cfg.access(), quiet, reg)
 	faults := []error{err, cfg.engine().Check(), cfg.limits().Check()}
-	if cfg.amConfig != "" {
-		faults = append(faults, notify.Check(cfg.amConfig))
+	routing := cfg.notify(alerts.FS(), cfg.reachedAt("http://"+cfg.listen))
+	if cfg.oncallFile != "" || cfg.amConfig != "" {
+		faults = append(faults, notify.Check(routing))
 	}
 	if len(cfg.ruleGlobs) > 0 {
 		faults = append(faults, rules.Check(stdout, cfg.ruleGlobs...))
@@ -45,7 +47,7 @@ func checkConfig(args []string, stdout io.Writer) error {
 		return configError{err}
 	}
 	fmt.Fprintln(stdout, "the configuration is good")
-	return nil
+	return notify.Preview(stdout, routing, time.Now())
 }
 
 // checkRules is `check rules`.

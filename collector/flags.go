@@ -38,6 +38,7 @@ type config struct {
 
 	ruleGlobs     settings.Strings
 	builtinRules  bool
+	oncallFile    string
 	amConfig      string
 	amURL         string
 	grafanaURL    string
@@ -55,6 +56,7 @@ type config struct {
 	limitFuture, limitQuery                                      settings.Duration
 	limitQueries, limitQuerySeries, limitQuerySamples            int
 	limitNodes                                                   int
+	limitSilence                                                 settings.Duration
 
 	logLevel  slog.Level
 	logFormat string
@@ -68,7 +70,7 @@ func defaults() config {
 		limitBody: 32 << 20, limitDecoded: 128 << 20, limitFreeDisk: 256 << 20,
 		limitSeries: 200_000, limitWrites: 64, limitLabels: 60, limitName: 256, limitValue: 4096, limitFuture: settings.Duration(10 * time.Minute),
 		limitQuery: settings.Duration(30 * time.Second), limitQueries: 16, limitQuerySeries: 100_000, limitQuerySamples: 200_000_000,
-		limitNodes: 10_000, logFormat: "text",
+		limitNodes: 10_000, limitSilence: settings.Duration(30 * 24 * time.Hour), logFormat: "text",
 	}
 }
 
@@ -89,7 +91,8 @@ func (cfg *config) flags() *settings.Set {
 	f.StringVar(&cfg.clientCA, "tls.client-ca", cfg.clientCA, "PEM `file` with the authorities one of which must have signed a caller's certificate")
 	f.Var(&cfg.ruleGlobs, "rules", "`pattern` of rule files to evaluate besides the built-in ones; repeatable")
 	f.BoolVar(&cfg.builtinRules, "rules.builtin", cfg.builtinRules, "evaluate the built-in rules")
-	f.StringVar(&cfg.amConfig, "alertmanager.config", cfg.amConfig, "alertmanager.yml `file` for the Alertmanager inside (default: alerts are shown, nobody is notified)")
+	f.StringVar(&cfg.oncallFile, "oncall", cfg.oncallFile, "oncall.yaml `file` that says who is told what (default: alerts are shown, nobody is notified)")
+	f.StringVar(&cfg.amConfig, "alertmanager.config", cfg.amConfig, "alertmanager.yml `file` for the Alertmanager inside, instead of --oncall")
 	f.StringVar(&cfg.amURL, "alertmanager.url", cfg.amURL, "`URL` of an Alertmanager outside, which then gets the alerts instead")
 	f.StringVar(&cfg.grafanaURL, "grafana.url", cfg.grafanaURL, "`URL` of a Grafana to publish the dashboards to")
 	f.StringVar(&cfg.grafanaToken, "grafana.token-file", cfg.grafanaToken, "`file` with the token of a Grafana service account")
@@ -106,6 +109,7 @@ func (cfg *config) flags() *settings.Set {
 	f.IntVar(&cfg.limitValue, "limit.label-value", cfg.limitValue, "most `bytes` of a label's value")
 	f.Var(&cfg.limitFuture, "limit.future", "how `far` ahead of the collector's clock a timestamp may lie")
 	f.IntVar(&cfg.limitNodes, "limit.nodes", cfg.limitNodes, "most `agents` in the table of nodes")
+	f.Var(&cfg.limitSilence, "limit.silence-duration", "how `long` a silence may last")
 	f.Var(&cfg.limitQuery, "limit.query-duration", "longest `time` a query may run")
 	f.IntVar(&cfg.limitQueries, "limit.query-concurrency", cfg.limitQueries, "most `queries` at once; more wait, then get 429")
 	f.IntVar(&cfg.limitQuerySeries, "limit.query-series", cfg.limitQuerySeries, "most `series` in one answer")
@@ -133,7 +137,7 @@ func (cfg *config) parse(args []string, stdout io.Writer) error {
 			return fmt.Errorf("--%s=%q is not an absolute http or https URL", name, value)
 		}
 	}
-	positive := map[string]int{"write-body": int(cfg.limitBody), "write-decoded": int(cfg.limitDecoded), "future": int(cfg.limitFuture), "query-duration": int(cfg.limitQuery), "free-disk": int(cfg.limitFreeDisk),
+	positive := map[string]int{"write-body": int(cfg.limitBody), "write-decoded": int(cfg.limitDecoded), "future": int(cfg.limitFuture), "query-duration": int(cfg.limitQuery), "silence-duration": int(cfg.limitSilence), "free-disk": int(cfg.limitFreeDisk),
 		"write-series": cfg.limitSeries, "write-concurrency": cfg.limitWrites, "labels": cfg.limitLabels, "label-name": cfg.limitName, "label-value": cfg.limitValue,
 		"nodes": cfg.limitNodes, "query-concurrency": cfg.limitQueries, "query-series": cfg.limitQuerySeries, "query-samples": cfg.limitQuerySamples}
 	for name, n := range positive {
@@ -148,8 +152,8 @@ func (cfg *config) parse(args []string, stdout io.Writer) error {
 		return fmt.Errorf("--journal.max-bytes=%s is below 1MiB", cfg.journalMaxBytes.String())
 	}
 	switch {
-	case cfg.amConfig != "" && cfg.amURL != "":
-		return errors.New("--alertmanager.config and --alertmanager.url exclude each other: give one")
+	case cfg.oncallFile != "" && cfg.amConfig != "", cfg.oncallFile != "" && cfg.amURL != "", cfg.amConfig != "" && cfg.amURL != "":
+		return errors.New("--oncall, --alertmanager.config and --alertmanager.url exclude each other: give one")
 	case cfg.grafanaURL == "" && cfg.grafanaToken != "":
 		return errors.New("--grafana.token-file needs --grafana.url")
 	case cfg.logFormat != "text" && cfg.logFormat != "json":
@@ -186,8 +190,9 @@ func (cfg *config) limits() ingest.Limits {
 		Labels: cfg.limitLabels, NameBytes: cfg.limitName, ValueBytes: cfg.limitValue, Future: time.Duration(cfg.limitFuture), Retention: time.Duration(cfg.retention)}
 }
 
-func (cfg *config) notify(external string) notify.Config {
-	return notify.Config{DataDir: filepath.Join(cfg.dataDir, "alertmanager"), ConfigFile: cfg.amConfig, RemoteURL: cfg.amURL, ExternalURL: external}
+func (cfg *config) notify(builtin fs.FS, external string) notify.Config {
+	return notify.Config{DataDir: filepath.Join(cfg.dataDir, "alertmanager"), OncallFile: cfg.oncallFile, ConfigFile: cfg.amConfig, RemoteURL: cfg.amURL, ExternalURL: external,
+		EventAlerts: func() []string { return rules.EventAlerts(cfg.rules(builtin, external)) }, MaxSilence: time.Duration(cfg.limitSilence)}
 }
 
 func (cfg *config) rules(builtin fs.FS, external string) rules.Config {

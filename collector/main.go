@@ -110,7 +110,7 @@ func build(cfg config, log *slog.Logger) (c *collector, err error) {
 		return c, configError{fmt.Errorf("--data-dir=%s: %w", cfg.dataDir, err)}
 	}
 
-	if c.notify, err = notify.Open(cfg.notify(c.url), log, reg); err != nil {
+	if c.notify, err = notify.Open(cfg.notify(alerts.FS(), c.url), log, reg); err != nil {
 		return c, configError{err}
 	}
 	c.rules, err = rules.New(cfg.rules(alerts.FS(), c.url), rules.Ports{

@@ -7,6 +7,7 @@ import (
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/prometheus/alertmanager/config"
 	"github.com/prometheus/alertmanager/config/receiver"
@@ -14,6 +15,9 @@ import (
 	amnotify "github.com/prometheus/alertmanager/notify"
 	"github.com/prometheus/alertmanager/template"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/plimsoll/plimsoll/collector/internal/oncall"
+	"github.com/plimsoll/plimsoll/collector/internal/robot"
 )
 
 //go:embed default.yml
@@ -35,13 +39,14 @@ func (e *ParseError) Error() string {
 
 func (e *ParseError) Unwrap() error { return e.Err }
 
-// Check reads an alertmanager.yml with its templates and receivers as Open would.
-func Check(file string) error {
-	conf, err := load(file)
+// Check reads the files of cfg with their templates and receivers as Open would.
+func Check(cfg Config) error {
+	quiet := slog.New(slog.DiscardHandler)
+	conf, err := load(cfg)
 	if err != nil {
 		return err
 	}
-	_, err = conf.receivers(slog.New(slog.DiscardHandler))
+	_, err = conf.receivers(robot.New(quiet), quiet)
 	return err
 }
 
@@ -51,17 +56,69 @@ type loaded struct {
 	text      []byte
 	config    *config.Config
 	templates *template.Template
+	robots    map[string][]robot.Config // by receiver
+	plan      *oncall.Plan              // nil without oncall.yaml
 }
 
-func load(file string) (loaded, error) {
-	if file == "" {
-		conf, err := config.Load(defaultConfig)
-		if err != nil {
-			return loaded{}, fmt.Errorf("notify: built-in configuration: %w", err)
-		}
-		tmpl, err := template.FromGlobs(nil)
-		return loaded{config: conf, templates: tmpl}, err
+func load(cfg Config) (loaded, error) {
+	conf, err := read(cfg)
+	if err != nil {
+		return loaded{}, err
 	}
+	zone := ""
+	if conf.plan != nil {
+		zone = conf.plan.Zone()
+	}
+	if err := conf.templates.Parse(strings.NewReader(robot.Templates(zone))); err != nil {
+		return loaded{}, fmt.Errorf("notify: built-in templates: %w", err)
+	}
+	return conf, nil
+}
+
+func read(cfg Config) (loaded, error) {
+	switch {
+	case cfg.OncallFile != "":
+		return loadPlan(cfg)
+	case cfg.ConfigFile != "":
+		return loadFile(cfg.ConfigFile)
+	}
+	conf, err := config.Load(defaultConfig)
+	if err != nil {
+		return loaded{}, fmt.Errorf("notify: built-in configuration: %w", err)
+	}
+	tmpl, err := template.FromGlobs(nil)
+	return loaded{config: conf, templates: tmpl}, err
+}
+
+// loadPlan compiles an oncall.yaml. Inhibition is as without any configuration.
+func loadPlan(cfg Config) (loaded, error) {
+	plan, err := oncall.Load(cfg.OncallFile)
+	if err != nil {
+		return loaded{}, err
+	}
+	var builtin struct {
+		InhibitRules any `yaml:"inhibit_rules"`
+	}
+	if err := yaml.Unmarshal([]byte(defaultConfig), &builtin); err != nil {
+		return loaded{}, fmt.Errorf("notify: built-in configuration: %w", err)
+	}
+	var events []string
+	if cfg.EventAlerts != nil {
+		events = cfg.EventAlerts()
+	}
+	text, err := plan.Compile(events, builtin.InhibitRules)
+	if err != nil {
+		return loaded{}, err
+	}
+	conf, err := config.Load(text)
+	if err != nil {
+		return loaded{}, fmt.Errorf("%s: %w", cfg.OncallFile, err)
+	}
+	tmpl, err := template.FromGlobs(nil)
+	return loaded{file: cfg.OncallFile, text: []byte(text), config: conf, templates: tmpl, robots: plan.Robots(), plan: plan}, err
+}
+
+func loadFile(file string) (loaded, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return loaded{}, fmt.Errorf("notify: %w", err)
@@ -169,8 +226,16 @@ func lineOf(text []byte, value string) int {
 	return find(&root)
 }
 
+// lineOf is where the file names a receiver; an oncall.yaml was checked before, with its own lines.
+func (l loaded) lineOf(receiver string) int {
+	if l.plan != nil {
+		return 0
+	}
+	return lineOf(l.text, receiver)
+}
+
 // receivers builds what sends for every receiver that a route names.
-func (l loaded) receivers(log *slog.Logger) (map[string][]amnotify.Integration, error) {
+func (l loaded) receivers(robots *robot.Robots, log *slog.Logger) (map[string][]amnotify.Integration, error) {
 	used := map[string]bool{}
 	dispatch.NewRoute(l.config.Route, nil).Walk(func(r *dispatch.Route) { used[r.RouteOpts.Receiver] = true })
 	built := map[string][]amnotify.Integration{}
@@ -181,9 +246,21 @@ func (l loaded) receivers(log *slog.Logger) (map[string][]amnotify.Integration, 
 		}
 		integrations, err := receiver.BuildReceiverIntegrations(r, l.templates, log)
 		if err != nil {
-			return nil, &ParseError{File: l.file, Line: lineOf(l.text, r.Name), Err: fmt.Errorf("receiver %q: %w", r.Name, err)}
+			return nil, &ParseError{File: l.file, Line: l.lineOf(r.Name), Err: fmt.Errorf("receiver %q: %w", r.Name, err)}
+		}
+		for i, cfg := range l.robots[r.Name] {
+			n, err := robots.Notifier(cfg, l.templates)
+			if err != nil {
+				return nil, &ParseError{File: l.file, Err: fmt.Errorf("receiver %q: %w", r.Name, err)}
+			}
+			integrations = append(integrations, amnotify.NewIntegration(n, alsoResolved{}, string(cfg.Kind), i, r.Name))
 		}
 		built[r.Name] = integrations
 	}
 	return built, nil
 }
+
+// alsoResolved makes Alertmanager tell a robot of the end of alerts too.
+type alsoResolved struct{}
+
+func (alsoResolved) SendResolved() bool { return true }

@@ -27,6 +27,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/common/route"
+
+	"github.com/plimsoll/plimsoll/collector/internal/robot"
 )
 
 // embedded is an Alertmanager: what lives as long as the process here, what its configuration decides in routing.
@@ -43,6 +45,7 @@ type embedded struct {
 	api      *api.API
 	pipeline *amnotify.PipelineBuilder
 	dispatch *dispatch.DispatcherMetrics
+	robots   *robot.Robots
 	recorder eventrecorder.Recorder // the zero value records nothing
 
 	mu      sync.Mutex // one reload at a time
@@ -54,7 +57,7 @@ type embedded struct {
 const alertGCInterval = 30 * time.Minute
 
 func openEmbedded(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*embedded, error) {
-	conf, err := load(cfg.ConfigFile)
+	conf, err := load(cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +74,7 @@ func openEmbedded(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*emb
 		return nil, fmt.Errorf("notify: %w", err)
 	}
 	own := prometheus.NewRegistry()
-	e := &embedded{cfg: cfg, log: log, external: external, marker: marker.NewGroupMarker()}
+	e := &embedded{cfg: cfg, log: log, external: external, robots: robot.New(log), marker: marker.NewGroupMarker()}
 	e.sent, err = nflog.New(nflog.Options{
 		SnapshotFile: e.sentFile(), Retention: cfg.Retention, Logger: log, Metrics: own,
 	})
@@ -150,7 +153,7 @@ func withoutEmpty(labels model.LabelSet) model.LabelSet {
 func (e *embedded) handler() http.Handler { return e.api.Register(route.New(), "/") }
 
 func (e *embedded) reload(context.Context) error {
-	conf, err := load(e.cfg.ConfigFile)
+	conf, err := load(e.cfg)
 	if err != nil {
 		return err
 	}

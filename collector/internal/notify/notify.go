@@ -1,7 +1,7 @@
 // Package notify carries alerts to people: an Alertmanager in process, or an external one it posts to.
 //
 // The embedded one is made of Alertmanager's own packages: routing, grouping, inhibition, silences, repeats, receivers and
-// API v2 are as in a stand-alone Alertmanager, configured by the same alertmanager.yml.
+// API v2 are as in a stand-alone Alertmanager, configured by the same alertmanager.yml or by an oncall.yaml, which is compiled to one.
 package notify
 
 import (
@@ -15,11 +15,16 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// Config says where alerts go. Either ConfigFile or RemoteURL, or none of them.
+// Config says where alerts go. One of OncallFile, ConfigFile and RemoteURL, or none of them.
 type Config struct {
 	// DataDir is where silences and the log of notifications are kept. Required unless RemoteURL is set.
 	DataDir string
-	// ConfigFile is an alertmanager.yml. Empty: alerts are grouped, inhibited and shown, and nobody is notified.
+	// OncallFile is an oncall.yaml, see package oncall.
+	OncallFile string
+	// EventAlerts names the alerts that tell of an event, which an oncall.yaml sends without waiting for company. It is
+	// asked with every reload. Nil: there are none.
+	EventAlerts func() []string
+	// ConfigFile is an alertmanager.yml. Without it and OncallFile alerts are grouped, inhibited and shown, and nobody is notified.
 	ConfigFile string
 	// RemoteURL is an external Alertmanager, for example http://alertmanager:9093.
 	RemoteURL string
@@ -32,6 +37,8 @@ type Config struct {
 	Retention time.Duration
 	// MaxAlertsPerName bounds the alerts of one name that are kept; more are dropped and counted. Default 20,000.
 	MaxAlertsPerName int
+	// MaxSilence bounds how long a silence may last from now on. Default 30 days.
+	MaxSilence time.Duration
 	// MaxSilences bounds the silences, MaxSilenceBytes the size of one. Defaults 10,000 and 64 KiB.
 	MaxSilences     int
 	MaxSilenceBytes int
@@ -43,6 +50,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.SnapshotInterval, 5*time.Second)
 	setDefault(&c.Retention, 120*time.Hour)
 	setDefault(&c.MaxAlertsPerName, 20_000)
+	setDefault(&c.MaxSilence, 30*24*time.Hour)
 	setDefault(&c.MaxSilences, 10_000)
 	setDefault(&c.MaxSilenceBytes, 64<<10)
 	setDefault(&c.RemoteTimeout, 10*time.Second)
@@ -71,8 +79,14 @@ type Manager struct{ to destination }
 // wait for it. An error in the configuration names file and line.
 func Open(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Manager, error) {
 	cfg = cfg.withDefaults()
-	if cfg.RemoteURL != "" && cfg.ConfigFile != "" {
-		return nil, errors.New("notify: an Alertmanager configuration and the URL of an external Alertmanager exclude each other")
+	given := 0
+	for _, setting := range []string{cfg.OncallFile, cfg.ConfigFile, cfg.RemoteURL} {
+		if setting != "" {
+			given++
+		}
+	}
+	if given > 1 {
+		return nil, errors.New("notify: oncall.yaml, an Alertmanager configuration and the URL of an external Alertmanager exclude each other")
 	}
 	var (
 		to  destination
@@ -98,7 +112,7 @@ func (m *Manager) Put(ctx context.Context, alerts ...*model.Alert) error {
 // Handler serves Alertmanager's API v2 under /api/v2/; with an external Alertmanager it passes requests on.
 func (m *Manager) Handler() http.Handler { return m.to.handler() }
 
-// Reload reads alertmanager.yml and its templates again. When they are broken the old ones stay in force.
+// Reload reads oncall.yaml, or alertmanager.yml and its templates, again. When they are broken the old ones stay in force.
 func (m *Manager) Reload(ctx context.Context) error { return m.to.reload(ctx) }
 
 // Run notifies until ctx ends, then writes silences and the log of notifications a last time.

@@ -341,7 +341,7 @@ func TestAFaultInTheConfigurationNamesFileAndLine(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			file := config(t, c.text)
-			err := notify.Check(file)
+			err := notify.Check(notify.Config{ConfigFile: file})
 			if err == nil || !strings.HasPrefix(err.Error(), file+c.want) {
 				t.Errorf("got %v, want it to begin with FILE%s", err, c.want)
 			}

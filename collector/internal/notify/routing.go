@@ -24,20 +24,13 @@ const groupGCInterval = 30 * time.Second
 // newRouting builds everything and starts nothing: a configuration that cannot be built does no harm.
 func (e *embedded) newRouting(conf loaded) (*routing, error) {
 	conf.templates.ExternalURL = e.external
-	receivers, err := conf.receivers(e.log)
+	receivers, err := conf.receivers(e.robots, e.log)
 	if err != nil {
 		return nil, err
 	}
-	intervals := map[string][]timeinterval.TimeInterval{}
-	for _, t := range conf.config.MuteTimeIntervals {
-		intervals[t.Name] = t.TimeIntervals
-	}
-	for _, t := range conf.config.TimeIntervals {
-		intervals[t.Name] = t.TimeIntervals
-	}
 	r := &routing{conf: conf, inhibitor: inhibit.NewInhibitor(e.alerts, conf.config.InhibitRules, e.log, e.recorder)}
 	alone := func() time.Duration { return 0 } // no peers to wait for
-	pipeline := e.pipeline.New(receivers, alone, r.inhibitor, e.silencer, timeinterval.NewIntervener(intervals), e.marker, e.sent, nil)
+	pipeline := e.pipeline.New(receivers, alone, r.inhibitor, e.silencer, timeinterval.NewIntervener(intervals(conf.config)), e.marker, e.sent, nil)
 	r.dispatcher = dispatch.NewDispatcher(e.alerts, dispatch.NewRoute(conf.config.Route, nil), pipeline, e.marker, notifyTimeout, groupGCInterval, nil,
 		e.log, e.recorder, e.dispatch, conf.templates)
 	return r, nil
