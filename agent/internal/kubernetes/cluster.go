@@ -15,11 +15,11 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// Workload is a Deployment, StatefulSet or DaemonSet. Labels, Annotations and Image are those of its pods' template.
+// Workload is a Deployment, StatefulSet or DaemonSet. Labels and Annotations are those of its pods' template.
 type Workload struct {
 	Kind                    string
 	Namespace, Name         string
-	Image                   string
+	Container, Image        string // of the first container
 	Labels, Annotations     map[string]string
 	Desired, Ready, Updated int32
 }
@@ -231,7 +231,7 @@ func ofTemplate(kind string, o metav1.Object, t *corev1.PodTemplateSpec) Workloa
 		}
 	}
 	if len(t.Spec.Containers) > 0 {
-		w.Image = t.Spec.Containers[0].Image
+		w.Container, w.Image = t.Spec.Containers[0].Name, t.Spec.Containers[0].Image
 	}
 	return w
 }

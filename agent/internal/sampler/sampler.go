@@ -59,6 +59,7 @@ type Config struct {
 	Budget     *cgroup.Budget
 	Faults     cgroup.Faults               // told of files that can not be read; nil = nobody
 	Exits      Exits                       // nil = final readings wait for the engine's event
+	Sources    []Source                    // of series besides those of the node and its containers
 	Own        prometheus.Gatherer         // the agent's own metrics, shipped every interval; nil = none
 	Vanished   func(id cgroup.ContainerID) // told when a cgroup is gone that nobody reported dead; nil = nobody
 	Metrics    prometheus.Registerer
@@ -74,6 +75,8 @@ type Sampler struct {
 	targets map[cgroup.ContainerID]*target
 	slots   map[inventory.SlotKey]*slot
 	cgroups map[string]*target
+	sourced map[string]*sourced // by their labels, encoded
+	key     []byte
 	wanted  []string // cgroups beside containers, as SetCgroups last said
 	node    *target
 	machine *series.Set
@@ -113,6 +116,7 @@ func New(cfg Config, log *slog.Logger) (*Sampler, error) {
 		targets: map[cgroup.ContainerID]*target{},
 		slots:   map[inventory.SlotKey]*slot{},
 		cgroups: map[string]*target{},
+		sourced: map[string]*sourced{},
 		machine: series.New(labels), machineAt: time.Now(),
 		buf: make([]byte, cgroup.BufferSize),
 	}
@@ -206,6 +210,7 @@ func (s *Sampler) Full() {
 	s.sampleCgroups()
 	s.sampleNode()
 	s.sampleSlots()
+	s.sampleSources()
 	if s.own != nil {
 		s.own.append(&s.batch, time.Now().UnixMilli(), s.metrics)
 	}

@@ -68,6 +68,7 @@ func (t *target) putContainer() {
 	if !t.container.StartedAt.IsZero() {
 		t.set.Put(catalog.StartTime, float64(t.container.StartedAt.UnixMilli())/1000)
 	}
+	putResources(t.set, t.container.Resources)
 	t.set.Put(catalog.Health, float64(t.container.Health))
 }
 

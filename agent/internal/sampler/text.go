@@ -29,7 +29,7 @@ func (s *Sampler) AppendText(dst []byte) []byte {
 	for _, key := range sortedKeys(s.slots, compareSlots) {
 		sets = append(sets, s.slots[key].set)
 	}
-	return series.AppendText(dst, sets)
+	return series.AppendText(dst, append(sets, s.sourcedSets()...))
 }
 
 func sortedKeys[K comparable, V any](m map[K]V, compare func(a, b K) int) []K {
