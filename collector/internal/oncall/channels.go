@@ -92,14 +92,19 @@ func (d *document) channels(r *receiver, smtp map[string]any) map[string]func(*y
 		},
 		"slack": simple("slack_configs", "slack", "url_file", true, map[string]any{
 			"title": `{{ template "plimsoll.title" . }}`, "text": `{{ template "plimsoll.slack" . }}`, "title_link": "{{ .ExternalURL }}",
+			"fallback": `{{ template "plimsoll.title" . }}`, "username": "Plimsoll",
 			"color": `{{ if eq .Status "resolved" }}good{{ else if eq .CommonLabels.severity "critical" }}danger{{ else }}warning{{ end }}`,
 		}, "channel"),
 		"pagerduty": simple("pagerduty_configs", "pagerduty", "routing_key_file", false, map[string]any{
 			"description": `{{ template "plimsoll.title" . }}`, "client": "Plimsoll", "client_url": "{{ .ExternalURL }}",
 			"severity": `{{ with .CommonLabels.severity }}{{ if match "^(critical|warning|info)$" . }}{{ . }}{{ else }}error{{ end }}{{ else }}error{{ end }}`,
 			"class":    "{{ .CommonLabels.alertname }}", "group": "{{ .CommonLabels.project }}", "component": "{{ .CommonLabels.workload }}", "source": "{{ .CommonLabels.idc }}/{{ .CommonLabels.cluster }}",
-			"details": map[string]string{"message": `{{ template "plimsoll.text" . }}`, "num_firing": "{{ .Alerts.Firing | len }}", "num_resolved": "{{ .Alerts.Resolved | len }}", "firing": "", "resolved": ""},
-			"links":   []map[string]string{{"href": "{{ (index .Alerts 0).Annotations.runbook_url }}", "text": "Runbook"}, {"href": "{{ (index .Alerts 0).Annotations.dashboard_url }}", "text": "Dashboard"}},
+			// Values are read as YAML once rendered, so a text with a colon must be quoted.
+			"details": map[string]string{
+				"summary": "{{ (index .Alerts 0).Annotations.summary | toJson }}", "description": "{{ (index .Alerts 0).Annotations.description | toJson }}",
+				"where": `{{ template "plimsoll.place" .CommonLabels }}`, "when": `{{ template "plimsoll.when" (index .Alerts 0) }}`,
+			},
+			"links": []map[string]string{{"href": "{{ (index .Alerts 0).Annotations.runbook_url }}", "text": "Runbook"}, {"href": "{{ (index .Alerts 0).Annotations.dashboard_url }}", "text": "Dashboard"}},
 		}, "url"),
 		"opsgenie": simple("opsgenie_configs", "opsgenie", "api_key_file", false, map[string]any{
 			"message": `{{ template "plimsoll.title" . }}`, "description": `{{ template "plimsoll.text" . }}`, "source": "{{ .ExternalURL }}",
@@ -107,7 +112,7 @@ func (d *document) channels(r *receiver, smtp map[string]any) map[string]func(*y
 			"entity":   "{{ .CommonLabels.workload }}", "tags": "{{ .CommonLabels.alertname }},{{ .CommonLabels.project }}",
 		}, "api_url"),
 		"msteams": simple("msteamsv2_configs", "msteams", "url_file", true, map[string]any{
-			"title": `{{ template "plimsoll.title" . }}`, "text": `{{ template "plimsoll.markdown" . }}`,
+			"title": `{{ template "plimsoll.title" . }}`, "text": `{{ template "plimsoll.msteams" . }}`,
 		}),
 		"telegram": d.telegram(add),
 		"email":    d.email(add, smtp),

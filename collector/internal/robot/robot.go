@@ -106,12 +106,6 @@ func (r *Robots) Notifier(cfg Config, tmpl *template.Template) (notify.Notifier,
 	return &notifier{robot: r.known[cfg], tmpl: tmpl, log: r.log}, nil
 }
 
-// Check says whether the files of cfg hold what they should.
-func (cfg Config) Check() error {
-	_, err := cfg.read()
-	return err
-}
-
 func (cfg Config) read() (address, error) {
 	text, err := secret(cfg.URLFile)
 	if err != nil {

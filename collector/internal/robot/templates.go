@@ -11,7 +11,7 @@ import (
 var messages string
 
 // Templates is what all channels say, as definitions of Go templates over Alertmanager's data: plimsoll.title, .text, .slack,
-// .html, .markdown and .markdown.alert. An alertmanager.yml may use them too. Times are those of zone, for example
+// .html, .msteams and, of one alert, .markdown.alert. An alertmanager.yml may use them too. Times are those of zone, for example
 // Asia/Shanghai; empty is UTC.
 func Templates(zone string) string {
 	if zone == "" {
