@@ -18,6 +18,7 @@ import (
 	"github.com/plimsoll/plimsoll/agent/internal/host"
 	"github.com/plimsoll/plimsoll/agent/internal/identity"
 	"github.com/plimsoll/plimsoll/agent/internal/inventory"
+	"github.com/plimsoll/plimsoll/agent/internal/population"
 	"github.com/plimsoll/plimsoll/agent/internal/sampler"
 )
 
@@ -30,6 +31,8 @@ type eyes struct {
 	engine *docker.Engine
 	table  *inventory.Table
 	exits  *exits.Watcher[cgroup.ContainerID] // nil where the kernel can not tell
+	births *population.Watcher                // nil where the kernel can not tell
+	firsts *exits.Watcher[string]             // first processes of cgroups without cgroup.events; nil where there are none
 	node   identity.Node
 
 	walkErr atomic.Pointer[error] // of the newest walk of the cgroup tree, nil when it went well
@@ -63,6 +66,9 @@ func openEyes(cfg config, log *slog.Logger, reg *prometheus.Registry) (*eyes, er
 	if e.exits, err = exits.New[cgroup.ContainerID](mostWatched); err != nil {
 		log.Warn("final readings wait for the engine's events and may come too late", "reason", err)
 	}
+	if e.births, e.firsts, err = openBirths(fs, log, reg); err != nil {
+		log.Warn("containers are heard of from the runtimes alone, short-lived ones may be missed", "reason", err)
+	}
 	e.node = identity.Node{IDC: cfg.idc, Cluster: cfg.cluster, Node: cfg.node}
 	if e.incomplete() {
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
@@ -82,6 +88,21 @@ func openEyes(cfg config, log *slog.Logger, reg *prometheus.Registry) (*eyes, er
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_agent_cgroups_not_held", Help: "Cgroups read without held files, for want of descriptors."}, func() float64 { return float64(e.budget.Fallback()) }),
 	)
 	return e, nil
+}
+
+// openBirths opens the kernel's notices of cgroups that come, lose their last process and go.
+func openBirths(fs cgroup.FS, log *slog.Logger, reg *prometheus.Registry) (*population.Watcher, *exits.Watcher[string], error) {
+	cfg := population.Config{Metrics: reg}
+	var firsts *exits.Watcher[string]
+	if _, populated := fs.NoticeTree(); !populated {
+		var err error
+		if firsts, err = exits.New[string](mostWatched); err != nil {
+			return nil, nil, err
+		}
+		cfg.Processes = firsts
+	}
+	births, err := population.New(fs, cfg, log)
+	return births, firsts, err
 }
 
 // incomplete says that the flags left the idc or the cluster open.
@@ -148,6 +169,12 @@ func (e *eyes) run(ctx context.Context, sampling *sampler.Sampler) error {
 	g.Go(func() error { return e.table.Run(ctx, e.walk(sampling)) })
 	if e.exits != nil {
 		g.Go(func() error { return e.exits.Run(ctx, sampling.Exited) })
+	}
+	if e.births != nil {
+		g.Go(func() error { return e.births.Run(ctx, sampling) })
+	}
+	if e.births != nil && e.firsts != nil {
+		g.Go(func() error { return e.firsts.Run(ctx, e.births.Ended) })
 	}
 	return g.Wait()
 }

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"iter"
 	"time"
 
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
@@ -65,7 +66,15 @@ const (
 )
 
 // Reasons are all there are.
-func Reasons() []Reason { return []Reason{Completed, Failed, Signalled, KilledOOM, Unknown} }
+func Reasons() iter.Seq[Reason] {
+	return func(yield func(Reason) bool) {
+		for _, r := range [reasonCount]Reason{Completed, Failed, Signalled, KilledOOM, Unknown} {
+			if !yield(r) {
+				return
+			}
+		}
+	}
+}
 
 // String is the value of a label reason.
 func (r Reason) String() string {
@@ -75,7 +84,7 @@ func (r Reason) String() string {
 	case Failed:
 		return "error"
 	case Signalled:
-		return "signal"
+		return "signalled"
 	case KilledOOM:
 		return "oom_killed"
 	default:

@@ -84,7 +84,7 @@ func slotOf(t *testing.T, table *Table, container string) Slot {
 
 func counts(s Slot) string {
 	text := fmt.Sprintf("live %d oom %d restarts %d", s.Live, s.OOMKills, s.Restarts)
-	for _, r := range Reasons() {
+	for r := range Reasons() {
 		if n := s.Exits.Of(r); n > 0 {
 			text += fmt.Sprintf(" %s %d", r, n)
 		}
@@ -206,7 +206,7 @@ func TestSlotCounters(t *testing.T) {
 			t.Started(again(web("a", 1), 3, 0), minute(3))
 			t.Died("a", minute(4), docker.Exit{Code: 143, Known: true})
 			t.Started(again(web("a", 1), 4, 0), minute(4))
-		}, "live 1 oom 0 restarts 3 error 1 signal 2"},
+		}, "live 1 oom 0 restarts 3 error 1 signalled 2"},
 		{"count another container in the same place as a restart", func(t *Table) {
 			t.Started(web("a", 1), minute(1))
 			t.OOM("a", minute(2))
@@ -225,7 +225,7 @@ func TestSlotCounters(t *testing.T) {
 			}
 			t.Started(again(web("a", 1), 1, 6), minute(1))
 			t.Gone("a", minute(1))
-		}, "live 0 oom 0 restarts 6 completed 1 error 3 signal 2 unknown 1"},
+		}, "live 0 oom 0 restarts 6 completed 1 error 3 signalled 2 unknown 1"},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			table := newTable(t, Config{})

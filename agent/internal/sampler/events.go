@@ -13,6 +13,12 @@ import (
 
 // takeEvents brings the targets up to date and adds what can not wait to the batch.
 func (s *Sampler) takeEvents() {
+	s.ended = s.lives.takeEnded(s.ended[:0])
+	for _, id := range s.ended {
+		if t := s.targets[id]; t != nil {
+			s.finished(t)
+		}
+	}
 	var lost int
 	s.events, lost = s.cfg.Containers.Drain(s.events[:0])
 	if len(s.events) == 0 && lost == 0 {
@@ -24,7 +30,7 @@ func (s *Sampler) takeEvents() {
 	if lost > 0 {
 		s.reconcile()
 	}
-	s.sampleSlots()
+	s.sampleSlots(changedSlots)
 }
 
 func (s *Sampler) take(e *inventory.Event) {
@@ -36,9 +42,10 @@ func (s *Sampler) take(e *inventory.Event) {
 	case inventory.Born:
 		s.born(e.Container)
 	case inventory.Died:
-		if t != nil {
-			s.died(t)
+		if t != nil && t.container.Life != e.Container.Life {
+			t = nil
 		}
+		s.died(t, e)
 	case inventory.Relabelled:
 		if t == nil {
 			s.born(e.Container)
@@ -46,33 +53,74 @@ func (s *Sampler) take(e *inventory.Event) {
 		}
 		s.relabel(t, e.Container)
 	case inventory.Health, inventory.Resized, inventory.OOMKilled:
-		if t != nil {
+		if t != nil && t.container.Life == e.Container.Life {
 			t.container = e.Container
-			s.sample(t)
+			if t.exited.IsZero() {
+				s.sample(t)
+			}
 		}
 	}
 }
 
-// born opens the container's cgroup and samples it. One that is already gone has nothing to read: its exit is counted by its slot.
+// born begins the series of a container: with what was read since its cgroup appeared, or by opening it now. One whose cgroup is gone
+// unread has nothing to show: its exit is counted by its slot all the same.
 func (s *Sampler) born(c inventory.Container) {
 	if old := s.targets[c.ID]; old != nil { // a new life under the same id
 		s.end(old)
 	}
-	group, err := s.open(c)
-	if err != nil {
-		if !errors.Is(err, cgroup.ErrGone) {
-			s.metrics.targetErrors.Inc()
-			s.log.Warn("open cgroup", "container", c.Labels.Container, "cgroup", c.CgroupPath, "error", err)
-		} else {
-			s.metrics.unread.Inc()
+	one := s.lives.adopt(c.ID, c.Life, c.StartedAt)
+	if one == nil {
+		group, err := s.open(c)
+		if err != nil {
+			if !errors.Is(err, cgroup.ErrGone) {
+				s.metrics.targetErrors.Inc()
+				s.log.Warn("open cgroup", "container", c.Labels.Container, "cgroup", c.CgroupPath, "error", err)
+			} else {
+				s.metrics.unread.Inc()
+			}
+			return
 		}
-		return
+		one = &life{Group: group, openedAt: time.Now()}
+		s.lives.name(c.ID, c.Life, one)
+	} else if c.PID > 0 && c.OwnNetwork() {
+		one.SetNetPID(c.PID)
 	}
-	t := &target{source: group, container: c, set: series.New(containerLabels(c.Labels))}
+	t := &target{source: one, life: one, container: c, set: series.New(containerLabels(c.Labels))}
 	s.targets[c.ID] = t
-	s.sample(t)
-	if c.PID > 0 && s.targets[c.ID] == t {
+	if !one.first.at.IsZero() {
+		s.show(t, one.first)
+	}
+	if !s.finished(t) {
+		s.sample(t)
+	}
+	if c.PID > 0 && t.exited.IsZero() {
 		s.watch(t, c.PID)
+	}
+}
+
+// show adds a reading made earlier.
+func (s *Sampler) show(t *target, taken snapshot) {
+	t.round = s.round
+	t.stats = taken.stats
+	t.put(taken.at, s.cfg.Node.DeviceName)
+	s.batch.add(t.set, t.at.UnixMilli())
+}
+
+// finished adds the final reading, if there is one that is not shown yet.
+func (s *Sampler) finished(t *target) bool {
+	final, ok := t.life.last()
+	if !ok || t.ended || !final.at.After(t.exited) {
+		return false
+	}
+	s.show(t, final)
+	t.exited = final.at
+	s.reportOOMKills(t)
+	return true
+}
+
+func (s *Sampler) reportOOMKills(t *target) {
+	if t.stats.Has&cgroup.HasOOMKills != 0 {
+		s.cfg.Containers.ReportOOMKills(t.container.ID, t.container.Life, t.stats.OOMKills)
 	}
 }
 
@@ -84,23 +132,8 @@ func (s *Sampler) watch(t *target, pid int) {
 	if ended, err := s.cfg.Exits.Watch(t.container.ID, pid); err != nil {
 		s.metrics.exitsUnwatched.Inc()
 	} else if ended {
-		s.exited(t)
+		s.Exited(t.container.ID)
 	}
-}
-
-// Exited takes the final reading of a container whose first process has just ended: its cgroup is gone in a moment.
-func (s *Sampler) Exited(id cgroup.ContainerID) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if t := s.targets[id]; t != nil && t.exited.IsZero() {
-		s.exited(t)
-		s.batch.flush()
-	}
-}
-
-func (s *Sampler) exited(t *target) {
-	s.sample(t)
-	t.exited = time.Now()
 }
 
 func (s *Sampler) open(c inventory.Container) (*cgroup.Group, error) {
@@ -122,47 +155,97 @@ func (s *Sampler) open(c inventory.Container) (*cgroup.Group, error) {
 	return s.cfg.FS.Open(s.cfg.FS.PathsFor(c.CgroupPath), options)
 }
 
-// died takes the final reading while the cgroup is still there and ends the series.
-func (s *Sampler) died(t *target) {
-	if err := t.read(s.buf, s.cfg.Node.DeviceName); err == nil || t.stats.Has != 0 {
-		if t.stats.Has&cgroup.HasOOMKills != 0 {
-			s.cfg.Containers.ReportOOMKills(t.container.ID, t.container.Life, t.stats.OOMKills)
-		}
-		if !errors.Is(err, cgroup.ErrGone) {
-			s.batch.add(t.set, t.at.UnixMilli())
+// died takes the final reading, if nobody has and the cgroup is still there, writes the exit record and ends the series. t is nil for
+// a container whose cgroup could not be read once.
+func (s *Sampler) died(t *target, e *inventory.Event) {
+	if t != nil && t.exited.IsZero() && t.life.finish(s.buf) {
+		s.finished(t)
+	}
+	var final *cgroup.Stats
+	if t != nil {
+		if _, ok := t.life.last(); ok {
+			final = &t.stats
 		}
 	}
-	s.end(t)
+	if final == nil {
+		s.lives.metrics.missed.Inc()
+	}
+	s.record(e, final)
+	if t != nil {
+		s.end(t)
+	}
 }
 
-// gone ends a target whose cgroup vanished before anybody said so.
+// gone takes note of a cgroup that vanished. Its end, or its runtime's word of it, may be on the way; if not, the runtime is asked.
 func (s *Sampler) gone(t *target) {
-	if t.container.ID != "" && s.cfg.Vanished != nil {
+	if s.finished(t) || t.ended {
+		return
+	}
+	if t.exited.IsZero() {
+		t.exited = time.Now()
+	}
+	if s.cfg.Vanished != nil {
 		s.cfg.Vanished(t.container.ID)
 	}
-	s.end(t)
+	s.hide(t)
 }
 
-// end writes the staleness markers and forgets the target.
-func (s *Sampler) end(t *target) {
+// hide writes the staleness markers and gives the files back.
+func (s *Sampler) hide(t *target) {
+	if t.ended {
+		return
+	}
+	t.ended = true
 	s.batch.end(t.set, max(time.Now().UnixMilli(), t.at.UnixMilli()+1))
 	if s.cfg.Exits != nil {
 		s.cfg.Exits.Forget(t.container.ID)
 	}
-	t.source.Close()
+	s.lives.release(t.container.ID, t.life)
+}
+
+// end hides the target and forgets it.
+func (s *Sampler) end(t *target) {
+	s.hide(t)
 	delete(s.targets, t.container.ID)
 }
 
+// linger looks after a target whose process has ended and of which no runtime has said so yet.
+func (s *Sampler) linger(t *target) {
+	switch since := time.Since(t.exited); {
+	case since > heldOver:
+		s.end(t)
+	case since > exitGrace:
+		s.gone(t)
+	}
+}
+
 func (s *Sampler) relabel(t *target, c inventory.Container) {
+	if c.CgroupPath != t.container.CgroupPath && c.CgroupPath != t.life.ID() && t.exited.IsZero() {
+		s.moved(t, c)
+	}
 	if c.PID != t.container.PID && c.PID > 0 {
-		if group, held := t.source.(*cgroup.Group); held && c.OwnNetwork() {
-			group.SetNetPID(c.PID)
+		if c.OwnNetwork() {
+			t.life.SetNetPID(c.PID)
 		}
 		s.watch(t, c.PID)
 	}
 	t.container = c
 	s.batch.relabel(t.set, containerLabels(c.Labels), max(time.Now().UnixMilli(), t.at.UnixMilli()+1))
-	s.sample(t)
+	if t.exited.IsZero() {
+		s.sample(t)
+	}
+}
+
+// moved opens the cgroup a container was moved to. Its counters begin there anew.
+func (s *Sampler) moved(t *target, c inventory.Container) {
+	group, err := s.open(c)
+	if err != nil {
+		return // it stays where it was; when that is gone it is gone
+	}
+	s.lives.release(c.ID, t.life)
+	t.life = &life{Group: group, openedAt: time.Now()}
+	t.source = t.life
+	s.lives.name(c.ID, c.Life, t.life)
 }
 
 // reconcile replaces lost events by comparing with what is live.
@@ -181,7 +264,10 @@ func (s *Sampler) reconcile() {
 	}
 	for id, t := range s.targets {
 		if !running[id] {
-			s.died(t)
+			if t.exited.IsZero() && t.life.finish(s.buf) {
+				s.finished(t)
+			}
+			s.end(t)
 		}
 	}
 }

@@ -74,6 +74,8 @@ type Sampler struct {
 	mu      sync.Mutex // guards what follows against AppendText and SetCgroups; Run holds it while it reads
 	targets map[cgroup.ContainerID]*target
 	slots   map[inventory.SlotKey]*slot
+	lives   *lives
+	records []exitRecord // oldest first
 	cgroups map[string]*target
 	sourced map[string]*sourced // by their labels, encoded
 	key     []byte
@@ -84,7 +86,9 @@ type Sampler struct {
 
 	machineAt time.Time // of the newest look at the machine
 
-	buf     []byte // kernel files are read into it
+	wake    chan struct{}        // readable when lives have ended
+	ended   []cgroup.ContainerID // those
+	buf     []byte               // kernel files are read into it
 	batch   batch
 	events  []inventory.Event
 	live    []inventory.Container
@@ -115,6 +119,7 @@ func New(cfg Config, log *slog.Logger) (*Sampler, error) {
 		cfg: cfg, log: log, metrics: newMetrics(cfg.Metrics),
 		targets: map[cgroup.ContainerID]*target{},
 		slots:   map[inventory.SlotKey]*slot{},
+		lives:   newLives(cfg.Metrics), wake: make(chan struct{}, 1),
 		cgroups: map[string]*target{},
 		sourced: map[string]*sourced{},
 		machine: series.New(labels), machineAt: time.Now(),
@@ -171,6 +176,8 @@ func (s *Sampler) Run(ctx context.Context) error {
 			return nil
 		case <-s.cfg.Containers.Wake():
 			s.Events()
+		case <-s.wake:
+			s.Events()
 		case <-ticker.C:
 			if tick%perFull == 0 {
 				s.Full()
@@ -203,13 +210,15 @@ func (s *Sampler) Full() {
 		case t.round == s.round: // born in this round: read a moment ago
 		case t.exited.IsZero():
 			s.sample(t)
-		case time.Since(t.exited) > exitGrace:
-			s.gone(t)
+		default:
+			s.linger(t)
 		}
 	}
 	s.sampleCgroups()
 	s.sampleNode()
-	s.sampleSlots()
+	s.sampleSlots(allSlots)
+	s.endRecords()
+	s.lives.expire(time.Now())
 	s.sampleSources()
 	if s.own != nil {
 		s.own.append(&s.batch, time.Now().UnixMilli(), s.metrics)
@@ -254,6 +263,7 @@ func (s *Sampler) append(payload []byte, samples int) {
 func (s *Sampler) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.lives.close()
 	for _, t := range s.targets {
 		t.source.Close()
 	}
@@ -275,8 +285,6 @@ func (s *Sampler) sample(t *target) {
 		s.metrics.targetErrors.Inc()
 	}
 	s.metrics.seriesRefused.Add(float64(t.refused))
-	if t.stats.Has&cgroup.HasOOMKills != 0 && t.container.ID != "" {
-		s.cfg.Containers.ReportOOMKills(t.container.ID, t.container.Life, t.stats.OOMKills)
-	}
+	s.reportOOMKills(t)
 	s.batch.add(t.set, t.at.UnixMilli())
 }

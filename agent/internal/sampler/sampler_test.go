@@ -214,8 +214,8 @@ func TestASlotListedBeforeItsBirthGetsNoZeroOfAnEarlierTime(t *testing.T) {
 	out.take()
 	in.events = []inventory.Event{born("web", 1)}
 	s.Events()
-	if v := out.take()["container_oom_events_total workload=web"]; !slices.Equal(v, []float64{0}) {
-		t.Fatalf("Prometheus would refuse the batch as out of order: %v", v)
+	if v := out.take()["container_oom_events_total workload=web"]; len(v) != 0 {
+		t.Fatalf("nothing was counted since, and Prometheus would refuse a zero of before as out of order: %v", v)
 	}
 }
 

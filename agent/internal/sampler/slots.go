@@ -11,14 +11,24 @@ import (
 
 // slot is the counters of one place in a workload, whichever container fills it.
 type slot struct {
-	set    *series.Set
-	labels identity.Labels
-	seen   bool // in the newest listing
+	set     *series.Set
+	labels  identity.Labels
+	shown   inventory.Slot // counters as last shown
+	seen    bool           // in the newest listing
+	written bool           // shown holds something
 }
 
-// sampleSlots adds every slot's counters to the batch and ends those of slots that are forgotten.
-func (s *Sampler) sampleSlots() {
-	now := time.Now().UnixMilli()
+// which slots to add.
+type which uint8
+
+const (
+	allSlots     which = iota
+	changedSlots       // since they were last added
+)
+
+// sampleSlots adds slots' counters to the batch and ends those of slots that are forgotten.
+func (s *Sampler) sampleSlots(w which) {
+	now := time.Now()
 	s.counted = s.cfg.Containers.Slots(s.counted[:0])
 	for _, known := range s.slots {
 		known.seen = false
@@ -28,23 +38,55 @@ func (s *Sampler) sampleSlots() {
 		k := s.slots[c.Key]
 		switch {
 		case k == nil:
-			k = &slot{set: series.New(containerLabels(c.Labels)), labels: c.Labels}
+			k = &slot{set: series.New(containerLabels(c.Labels)), labels: c.Labels, shown: inventory.Slot{Exits: c.ExitsBefore}}
 			s.slots[c.Key] = k
 		case k.labels != c.Labels:
-			s.batch.relabel(k.set, containerLabels(c.Labels), now-1)
-			k.labels = c.Labels
+			s.batch.relabel(k.set, containerLabels(c.Labels), now.UnixMilli()-1)
+			k.labels, k.written = c.Labels, false
 		}
 		k.seen = true
-		k.set.Begin()
-		k.set.Put(catalog.OOMEvents, float64(c.OOMKills))
-		k.set.Put(catalog.Restarts, float64(c.Restarts))
-		s.batch.add(k.set, now)
+		if w == changedSlots && k.written && k.shown.OOMKills == c.OOMKills && k.shown.Restarts == c.Restarts && k.shown.Exits == c.Exits {
+			continue
+		}
+		s.firstExits(k, c, now)
+		k.put(c)
+		s.batch.add(k.set, now.UnixMilli())
 	}
 	for key, k := range s.slots {
 		if !k.seen {
-			s.batch.end(k.set, now)
+			s.batch.end(k.set, now.UnixMilli())
 			delete(s.slots, key)
 		}
+	}
+}
+
+func (k *slot) put(c *inventory.Slot) {
+	k.set.Begin()
+	k.set.Put(catalog.OOMEvents, float64(c.OOMKills))
+	k.set.Put(catalog.Restarts, float64(c.Restarts))
+	for r := range inventory.Reasons() {
+		if n := c.Exits.Of(r); n > 0 {
+			k.set.PutFor(catalog.Exits, r.String(), float64(n))
+		}
+	}
+	k.shown, k.written = *c, true
+}
+
+// firstExits writes the 0 before the first exit of each reason, an interval back but not before the slot was discovered, so that the
+// first exit is an increase. Five constant zeros for each slot from its discovery on would say no more.
+func (s *Sampler) firstExits(k *slot, c *inventory.Slot, now time.Time) {
+	for r := range inventory.Reasons() {
+		if c.Exits.Of(r) == 0 || k.shown.Exits.Of(r) > 0 {
+			continue
+		}
+		at := now.Add(-s.cfg.Interval)
+		if at.Before(c.Discovered) {
+			at = c.Discovered
+		}
+		zero := series.New(containerLabels(k.labels))
+		zero.Begin()
+		zero.PutFor(catalog.Exits, r.String(), 0)
+		s.batch.add(zero, min(at.UnixMilli(), now.UnixMilli()-1))
 	}
 }
 

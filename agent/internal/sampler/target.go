@@ -20,13 +20,15 @@ type source interface {
 // target is a container, the node or another cgroup, with its newest figures.
 type target struct {
 	source    source
+	life      *life               // the source of a container
 	container inventory.Container // zero unless it is one
 	set       *series.Set
 	stats     cgroup.Stats
 	at        time.Time // of the newest full reading
 	refused   int       // series the newest reading had no room for
 	round     uint64    // the round of the newest full reading
-	exited    time.Time // when its first process was seen to end; zero while it runs
+	exited    time.Time // when its processes were seen to end; zero while it runs
+	ended     bool      // its series have ended, a runtime's word of its end is awaited
 
 	cpu         time.Duration // usage at cpuAt
 	cpuAt       time.Time     // zero before the first reading
@@ -38,10 +40,18 @@ type target struct {
 // read takes a full reading and puts it into the set.
 func (t *target) read(buf []byte, deviceName func(major, minor uint32) string) error {
 	err := t.source.Read(&t.stats, buf)
-	t.at = time.Now()
+	at := time.Now()
 	if t.stats.Has == 0 && err != nil {
+		t.at = at
 		return err
 	}
+	t.put(at, deviceName)
+	return err
+}
+
+// put puts the figures of stats, which were read at that time, into the set.
+func (t *target) put(at time.Time, deviceName func(major, minor uint32) string) {
+	t.at = at
 	if t.stats.Has&cgroup.HasCPUUsage != 0 {
 		t.sawCPU(t.stats.CPUUsage, t.at)
 	}
@@ -61,7 +71,6 @@ func (t *target) read(buf []byte, deviceName func(major, minor uint32) string) e
 	if t.container.ID != "" {
 		t.putContainer()
 	}
-	return err
 }
 
 func (t *target) putContainer() {

@@ -1,0 +1,286 @@
+package sampler
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
+)
+
+// life is a container's cgroup from the moment its directory appears until its series end. The notices of the kernel come in other
+// goroutines than the rounds: the final reading can not wait for a round that is under way, the cgroup is gone in some milliseconds.
+type life struct {
+	*cgroup.Group // ReadCPU and its like are for the rounds' goroutine
+
+	mu       sync.Mutex // guards the Group's files and what follows
+	openedAt time.Time
+	named    uint64 // inventory life, once the container's identity is known
+	first    snapshot
+	final    snapshot // zero time: no process of it was seen to end
+	removed  bool
+}
+
+// snapshot is one reading.
+type snapshot struct {
+	at    time.Time
+	stats cgroup.Stats
+}
+
+// Read shadows the Group's.
+func (l *life) Read(st *cgroup.Stats, buf []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.Group.Read(st, buf)
+}
+
+// Close shadows the Group's.
+func (l *life) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.Group.Close()
+}
+
+// SetNetPID shadows the Group's.
+func (l *life) SetNetPID(pid int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.Group.SetNetPID(pid)
+}
+
+// finish takes the final reading. A later one is better, one of a cgroup that is gone is none.
+func (l *life) finish(buf []byte) (ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var st cgroup.Stats
+	if err := l.Group.Read(&st, buf); err != nil || st.Has == 0 {
+		return false
+	}
+	l.final = snapshot{time.Now(), st}
+	return true
+}
+
+// last is the final reading.
+func (l *life) last() (snapshot, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.final, !l.final.at.IsZero()
+}
+
+// How many lives are held back until their identity is known, and how long: one that runs is opened anew when it is named after all,
+// one that is over exists nowhere else.
+const (
+	mostHeld    = 1024
+	heldRunning = 30 * time.Second
+	heldOver    = 5 * time.Minute
+)
+
+// lives are the containers' cgroups by ID: those held back until a runtime names them, oldest first, and the one each target reads.
+type lives struct {
+	mu   sync.Mutex
+	held map[cgroup.ContainerID][]*life
+	now  map[cgroup.ContainerID]*life // being read under a name
+	kept int                          // number of those held
+	buf  []byte
+
+	ended   []cgroup.ContainerID // named lives with a final reading that no round has seen yet
+	metrics *lifeMetrics
+}
+
+type lifeMetrics struct {
+	refused, unnamed, missed prometheus.Counter
+}
+
+func newLives(reg prometheus.Registerer) *lives {
+	l := &lives{
+		held: map[cgroup.ContainerID][]*life{}, now: map[cgroup.ContainerID]*life{}, buf: make([]byte, cgroup.BufferSize),
+		metrics: &lifeMetrics{
+			refused: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_containers_held_refused_total", Help: "New cgroups not read before their identity was known, because the limit of those held back was reached or they could not be opened."}),
+			unnamed: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_containers_unnamed_total", Help: "Containers that came and went, or ran for 30 s, without a runtime naming them in time; their held back readings are dropped."}),
+			missed:  prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_final_readings_missed_total", Help: "Containers that ended without a final reading: what they used after the last round is not counted, and their exit record has no CPU time and no memory peak."}),
+		},
+	}
+	if reg != nil {
+		reg.MustRegister(l.metrics.refused, l.metrics.unnamed, l.metrics.missed,
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_agent_containers_held", Help: "Containers whose readings are held back until a runtime names them."}, func() float64 {
+				l.mu.Lock()
+				defer l.mu.Unlock()
+				return float64(l.kept)
+			}))
+	}
+	return l
+}
+
+// Appeared opens a container's cgroup the moment its directory is there and takes the first reading. Nothing is shipped before a
+// runtime names the container.
+func (s *Sampler) Appeared(id cgroup.ContainerID, path string) {
+	l := s.lives
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.kept >= mostHeld {
+		l.metrics.refused.Inc()
+		return
+	}
+	group, err := s.cfg.FS.Open(s.cfg.FS.PathsFor(path), cgroup.Options{Budget: s.cfg.Budget, Faults: s.cfg.Faults})
+	if err != nil {
+		if !errors.Is(err, cgroup.ErrGone) {
+			l.metrics.refused.Inc()
+		}
+		return
+	}
+	one := &life{Group: group, openedAt: time.Now()}
+	if err := group.Read(&one.first.stats, l.buf); err != nil || one.first.stats.Has&cgroup.HasCPUUsage == 0 {
+		group.Close() // a driver that makes the hierarchies one by one is still at it: the runtime's word will open them all
+		return
+	}
+	one.first.at = one.openedAt
+	l.held[id] = append(l.held[id], one)
+	l.kept++
+}
+
+// Emptied takes the final reading of a container whose last process has just ended.
+func (s *Sampler) Emptied(id cgroup.ContainerID) { s.Exited(id) }
+
+// Exited takes the final reading of a container whose first process has just ended: its cgroup is gone in a moment.
+func (s *Sampler) Exited(id cgroup.ContainerID) {
+	l := s.lives
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	one := l.newest(id)
+	if one == nil || !one.finish(l.buf) {
+		return
+	}
+	if one.named == 0 {
+		return
+	}
+	if final, _ := one.last(); final.stats.Has&cgroup.HasOOMKills != 0 {
+		s.cfg.Containers.ReportOOMKills(id, one.named, final.stats.OOMKills)
+	}
+	l.ended = append(l.ended, id)
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Removed gives the files of a cgroup that is gone back, should nobody have named it yet.
+func (s *Sampler) Removed(id cgroup.ContainerID) {
+	l := s.lives
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, one := range l.held[id] {
+		if !one.removed && one == l.newest(id) {
+			one.removed = true
+			one.Close()
+		}
+	}
+}
+
+// newest is the life that runs now: a container started again has one cgroup after the other under the same ID.
+func (l *lives) newest(id cgroup.ContainerID) *life {
+	if held := l.held[id]; len(held) > 0 {
+		return held[len(held)-1]
+	}
+	return l.now[id]
+}
+
+// adopt takes the life that began at startedAt out of those held back, nil if there is none. What is older goes: it was never named.
+func (l *lives) adopt(id cgroup.ContainerID, number uint64, startedAt time.Time) *life {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	held := l.held[id]
+	if len(held) == 0 {
+		return nil
+	}
+	which := 0
+	for i, one := range held {
+		if one.openedAt.Before(startedAt) {
+			which = i
+		}
+	}
+	for _, one := range held[:which] {
+		l.drop(one)
+	}
+	one := held[which]
+	one.named = number
+	l.kept--
+	l.hold(id, held[which+1:])
+	l.now[id] = one
+	return one
+}
+
+// name registers a life that was opened under its name.
+func (l *lives) name(id cgroup.ContainerID, number uint64, one *life) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	one.named = number
+	l.now[id] = one
+}
+
+// release forgets a named life.
+func (l *lives) release(id cgroup.ContainerID, one *life) {
+	l.mu.Lock()
+	if l.now[id] == one {
+		delete(l.now, id)
+	}
+	l.mu.Unlock()
+	one.Close()
+}
+
+// takeEnded moves the lives with news to dst.
+func (l *lives) takeEnded(dst []cgroup.ContainerID) []cgroup.ContainerID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	dst = append(dst, l.ended...)
+	l.ended = l.ended[:0]
+	return dst
+}
+
+// expire drops what nobody has named in time.
+func (l *lives) expire(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for id, held := range l.held {
+		kept := held[:0]
+		for _, one := range held {
+			keep := heldRunning
+			if one.removed || !one.final.at.IsZero() {
+				keep = heldOver
+			}
+			if now.Sub(one.openedAt) > keep {
+				l.drop(one)
+				continue
+			}
+			kept = append(kept, one)
+		}
+		l.hold(id, kept)
+	}
+}
+
+func (l *lives) drop(one *life) {
+	one.Close()
+	l.kept--
+	l.metrics.unnamed.Inc()
+}
+
+func (l *lives) hold(id cgroup.ContainerID, held []*life) {
+	if len(held) == 0 {
+		delete(l.held, id)
+		return
+	}
+	l.held[id] = held
+}
+
+func (l *lives) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, held := range l.held {
+		for _, one := range held {
+			one.Close()
+		}
+	}
+	clear(l.held)
+	l.kept = 0
+}
