@@ -17,6 +17,8 @@ Commands:
   run      sample and ship until stopped (default)
   once     print one sample in the Prometheus text format
   doctor   say what can and can not be seen here, and why
+  project-map test [--against=live|FILE]  run the project map's tests, and say which rule decides for each container
+  project-map show                        print the project map in force
   version  print the version
 
 Flags (flag > environment > --config file):
@@ -36,9 +38,12 @@ func command(args []string) int {
 		fmt.Printf("plimsoll-agent %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		return exitOK
 	}
+	if name == "project-map" {
+		return projectMap(args)
+	}
 	do, known := commands[name]
 	if !known {
-		fmt.Fprintf(os.Stderr, "plimsoll-agent: unknown command %q; known are run, once, doctor and version\n", name)
+		fmt.Fprintf(os.Stderr, "plimsoll-agent: unknown command %q; known are run, once, doctor, project-map and version\n", name)
 		return exitUsage
 	}
 	cfg := defaults()

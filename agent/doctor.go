@@ -35,6 +35,7 @@ func doctor(cfg config) int {
 	report.kernel(eyes)
 	report.docker(eyes)
 	report.containers(eyes, sampling, quiet)
+	report.projects(eyes)
 	report.dataDir(cfg.dataDir)
 	if report.missing > 0 {
 		return exitError
@@ -120,6 +121,19 @@ func (r *report) containers(e *eyes, sampling *sampler.Sampler, log *slog.Logger
 	if u := e.table.Unresolved(time.Now()); len(u) > 0 {
 		r.bad("containers", "%d cgroups belong to containers nobody names (first: %s): is the runtime that started them one this agent asks?", len(u), u[0].Path)
 	}
+}
+
+func (r *report) projects(e *eyes) {
+	m, source := e.projects.Map()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := e.projects.Look(ctx); err != nil {
+		r.bad("project-map", "%v; in force is the one from %s", err, source)
+	} else {
+		r.good("project-map", "from %s: %d rules", source, m.Rules())
+	}
+	subjects, _ := e.table.Subjects()
+	r.good("project-map", "%d of %d containers belong to no project; plimsoll-agent project-map test --against=live says why", m.Cover(subjects).Unassigned, len(subjects))
 }
 
 func (r *report) dataDir(dir string) {

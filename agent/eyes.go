@@ -19,7 +19,9 @@ import (
 	"github.com/plimsoll/plimsoll/agent/internal/identity"
 	"github.com/plimsoll/plimsoll/agent/internal/inventory"
 	"github.com/plimsoll/plimsoll/agent/internal/population"
+	"github.com/plimsoll/plimsoll/agent/internal/projects"
 	"github.com/plimsoll/plimsoll/agent/internal/sampler"
+	"github.com/plimsoll/plimsoll/agent/projectmap"
 )
 
 // eyes are the agent's sources: the kernel's files, the container engine, and the inventory they fill.
@@ -34,6 +36,8 @@ type eyes struct {
 	births *population.Watcher                // nil where the kernel can not tell
 	firsts *exits.Watcher[string]             // first processes of cgroups without cgroup.events; nil where there are none
 	node   identity.Node
+
+	projects *projects.Keeper // which project a container belongs to
 
 	walkErr atomic.Pointer[error] // of the newest walk of the cgroup tree, nil when it went well
 }
@@ -77,7 +81,12 @@ func openEyes(cfg config, log *slog.Logger, reg *prometheus.Registry) (*eyes, er
 		}
 		cancel()
 	}
-	if e.table, err = inventory.New(inventory.Config{Resolver: identity.Resolver{Node: e.node}, Metrics: reg}, time.Now(), log); err != nil {
+	if e.projects, err = openProjects(cfg, log, reg); err != nil {
+		e.close()
+		return nil, err
+	}
+	projectMap, _ := e.projects.Map()
+	if e.table, err = inventory.New(inventory.Config{Resolver: identity.Resolver{Node: e.node, Projects: projectMap}, Metrics: reg}, time.Now(), log); err != nil {
 		e.close()
 		return nil, err
 	}
@@ -165,6 +174,9 @@ func (e *eyes) samplerConfig(cfg config, out sampler.Appender, reg *prometheus.R
 func (e *eyes) run(ctx context.Context, sampling *sampler.Sampler) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return e.engine.Run(ctx, e.table) })
+	g.Go(func() error {
+		return e.projects.Run(ctx, func(m *projectmap.Map) { e.table.SetProjects(m, time.Now()) })
+	})
 	g.Go(func() error { return e.learn(ctx, sampling) })
 	g.Go(func() error { return e.table.Run(ctx, e.walk(sampling)) })
 	if e.exits != nil {

@@ -31,6 +31,8 @@ type config struct {
 	idc           string
 	cluster       string
 	node          string
+	projectMap    string
+	mapEvery      settings.Duration
 	dockerHost    string
 	kubernetes    string
 	rootCgroup    string
@@ -51,6 +53,7 @@ func defaults() config {
 	return config{
 		compression: string(ship.Auto), order: string(ship.AutoOrder),
 		interval: settings.Duration(15 * time.Second), peakInterval: settings.Duration(time.Second),
+		projectMap: mapOfCollector, mapEvery: settings.Duration(30 * time.Second),
 		dockerHost: "unix:///var/run/docker.sock", kubernetes: "auto",
 		rootCgroup: "/sys/fs/cgroup", rootProc: "/proc", rootSys: "/sys",
 		dataDir: "/var/lib/plimsoll-agent", spoolMaxBytes: 1 << 30, spoolMaxAge: settings.Duration(24 * time.Hour), spoolWhenFull: string(spool.DropOldest),
@@ -78,6 +81,8 @@ func (cfg *config) flags() *settings.Set {
 	f.StringVar(&cfg.idc, "idc", cfg.idc, "`name` of the data centre (default: the engine's label idc)")
 	f.StringVar(&cfg.cluster, "cluster", cfg.cluster, "`name` of the cluster (default: the engine's label cluster)")
 	f.StringVar(&cfg.node, "node", cfg.node, "`name` of this node (default: the host name)")
+	f.StringVar(&cfg.projectMap, "project-map", cfg.projectMap, "`file` that says which project a container belongs to, or collector: ask the collector behind the first --remote-write.url")
+	f.Var(&cfg.mapEvery, "project-map.interval", "`time` between two looks for a new project map")
 	f.StringVar(&cfg.dockerHost, "docker.host", cfg.dockerHost, "`address` of the Docker engine, unix:// or tcp://")
 	f.StringVar(&cfg.kubernetes, "kubernetes", cfg.kubernetes, "read pods from the API server: `auto`, on or off; this version has no Kubernetes source, so auto is off")
 	f.StringVar(&cfg.rootCgroup, "root.cgroup", cfg.rootCgroup, "`directory` where the host's cgroup tree is mounted")
@@ -96,8 +101,12 @@ func (cfg *config) flags() *settings.Set {
 }
 
 // parse reads args and the environment and checks what can be checked without touching anything.
-func (cfg *config) parse(args []string, stdout io.Writer) error {
+// more adds the flags of a command that has its own.
+func (cfg *config) parse(args []string, stdout io.Writer, more ...func(*flag.FlagSet)) error {
 	s := cfg.flags()
+	for _, add := range more {
+		add(s.Flags())
+	}
 	if err := s.Parse(args, os.Environ()); errors.Is(err, flag.ErrHelp) {
 		fmt.Fprint(stdout, usage)
 		s.Usage(stdout)
@@ -116,6 +125,12 @@ func (cfg *config) parse(args []string, stdout io.Writer) error {
 	}
 	if _, err := ship.ParseOrder(cfg.order); err != nil {
 		return fmt.Errorf("--remote-write.order: %w", err)
+	}
+	if cfg.projectMap == "" {
+		return errors.New("--project-map is empty: name a file, or say collector")
+	}
+	if time.Duration(cfg.mapEvery) < 100*time.Millisecond {
+		return fmt.Errorf("--project-map.interval=%s is below 100ms", time.Duration(cfg.mapEvery))
 	}
 	switch cfg.kubernetes {
 	case "auto", "off":

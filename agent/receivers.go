@@ -24,18 +24,23 @@ func openShippers(cfg config, spooled *spool.Spool, log *slog.Logger, reg promet
 		if err != nil {
 			return nil, err
 		}
-		s, err := ship.New(ship.Receiver{
-			Name: name, URL: url,
-			TokenFile: cfg.tokenFile, Username: cfg.username, PasswordFile: cfg.passwordFile,
-			CAFile: cfg.caFile, CertFile: cfg.certFile, KeyFile: cfg.keyFile,
-			Compression: ship.Compression(cfg.compression), Order: ship.Order(cfg.order), Version: version,
-		}, cursor, log, reg)
+		s, err := ship.New(cfg.receiver(url), cursor, log, reg)
 		if err != nil {
 			return nil, err
 		}
 		shippers = append(shippers, s)
 	}
 	return shippers, nil
+}
+
+// receiver is how a receiver is spoken to.
+func (cfg *config) receiver(url string) ship.Receiver {
+	return ship.Receiver{
+		Name: ship.NameOf(url), URL: url,
+		TokenFile: cfg.tokenFile, Username: cfg.username, PasswordFile: cfg.passwordFile,
+		CAFile: cfg.caFile, CertFile: cfg.certFile, KeyFile: cfg.keyFile,
+		Compression: ship.Compression(cfg.compression), Order: ship.Order(cfg.order), Version: version,
+	}
 }
 
 // buildInfo is plimsoll_agent_build_info, by which the collector knows its agents.
