@@ -49,7 +49,7 @@ func run(cfg config) int {
 
 	spooled, err := spool.Open(spool.Config{
 		Dir:      filepath.Join(cfg.dataDir, "spool"),
-		MaxBytes: int64(cfg.spoolMaxBytes), MaxAge: time.Duration(cfg.spoolMaxAge), WhenFull: spool.Policy(cfg.spoolWhenFull),
+		MaxBytes: int64(cfg.spoolMaxBytes), MaxAge: time.Duration(cfg.spoolMaxAge), WhenFull: spool.Policy(cfg.spoolWhenFull), Compress: true,
 	}, log, reg)
 	if err != nil {
 		return refuse(log, fmt.Errorf("--data-dir=%s: %w", cfg.dataDir, err))

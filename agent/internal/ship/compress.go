@@ -6,6 +6,8 @@ import (
 
 	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/plimsoll/plimsoll/agent/internal/spool"
 )
 
 // Compression is how requests are compressed.
@@ -71,46 +73,65 @@ func (n *negotiation) took(used Compression, now time.Time) (switched bool) {
 	return switched
 }
 
-// zstdWindowBytes is how far back zstd looks for repetitions. Series of one
-// batch resemble their neighbours: of 100 containers with 45 series each, 473
-// bytes a sample as protobuf, 128 KiB made 11.4 and 4 MiB 12.0 bytes a sample
-// (snappy 35.4).
-const zstdWindowBytes = 128 << 10
-
-// encoders compress one payload at a time into a buffer that is kept.
+// encoders turn one record at a time into what goes over the wire, in buffers
+// that are kept. Most receivers take zstd, as the spool stores it: then nothing
+// is left to do, and no encoder is made.
 type encoders struct {
-	zstd *zstd.Encoder
-	wire []byte
-	of   struct {
+	encoder *zstd.Encoder
+	decoder *zstd.Decoder
+	plain   []byte
+	wire    []byte
+	of      struct {
 		seq   uint64
 		using Compression
 	}
 }
 
-func (e *encoders) init() error {
-	encoder, err := zstd.NewWriter(nil,
-		zstd.WithEncoderLevel(zstd.SpeedFastest),
-		zstd.WithEncoderConcurrency(1),
-		zstd.WithWindowSize(zstdWindowBytes),
-		zstd.WithLowerEncoderMem(true))
-	if err != nil {
-		return fmt.Errorf("make zstd encoder: %w", err)
-	}
-	e.zstd = encoder
-	return nil
-}
+// maxPlainBytes bounds a decompressed payload; the spool takes none that is
+// larger.
+const maxPlainBytes = 32 << 20
 
-// encode returns the compressed payload of record seq; it is valid until the
-// next call. A batch that is sent again is not compressed again.
-func (e *encoders) encode(seq uint64, payload []byte, using Compression) []byte {
-	if e.of.seq == seq && e.of.using == using && len(e.wire) > 0 {
-		return e.wire
+// encode returns the compressed payload of a record; it is valid until the next
+// call. A batch that is sent again is not compressed again.
+func (e *encoders) encode(rec spool.Record, using Compression) ([]byte, error) {
+	if using == Zstd && rec.Encoding == spool.Zstd {
+		return rec.Payload, nil
+	}
+	if e.of.seq == rec.Seq && e.of.using == using && len(e.wire) > 0 {
+		return e.wire, nil
+	}
+	plain, err := e.decode(rec)
+	if err != nil {
+		return nil, err
 	}
 	if using == Zstd {
-		e.wire = e.zstd.EncodeAll(payload, e.wire[:0])
+		if e.encoder == nil {
+			if e.encoder, err = spool.NewZstd(); err != nil {
+				return nil, err
+			}
+		}
+		e.wire = e.encoder.EncodeAll(plain, e.wire[:0])
 	} else {
-		e.wire = snappy.Encode(e.wire[:cap(e.wire)], payload)
+		e.wire = snappy.Encode(e.wire[:cap(e.wire)], plain)
 	}
-	e.of.seq, e.of.using = seq, using
-	return e.wire
+	e.of.seq, e.of.using = rec.Seq, using
+	return e.wire, nil
+}
+
+func (e *encoders) decode(rec spool.Record) ([]byte, error) {
+	if rec.Encoding == spool.Plain {
+		return rec.Payload, nil
+	}
+	if e.decoder == nil {
+		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(maxPlainBytes))
+		if err != nil {
+			return nil, fmt.Errorf("make zstd decoder: %w", err)
+		}
+		e.decoder = d
+	}
+	var err error
+	if e.plain, err = e.decoder.DecodeAll(rec.Payload, e.plain[:0]); err != nil {
+		return nil, fmt.Errorf("decompress batch %d of the spool: %w", rec.Seq, err)
+	}
+	return e.plain, nil
 }

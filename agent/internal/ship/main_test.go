@@ -194,11 +194,23 @@ type rig struct {
 	stop    func() // ends Run and waits for it
 }
 
-// newRig makes a spool with the given number of batches of 10 samples.
+// newRig makes a spool with the given number of batches of 10 samples. Half of
+// them are stored compressed, as the agent does it, half plain, as one that an
+// earlier version left.
 func newRig(t *testing.T, cfg Receiver, log *slog.Logger, batches int) *rig {
 	t.Helper()
 	reg := prometheus.NewRegistry()
-	s, err := spool.Open(spool.Config{Dir: filepath.Join(t.TempDir(), "spool")}, quiet(), reg)
+	dir := filepath.Join(t.TempDir(), "spool")
+	plain, err := spool.Open(spool.Config{Dir: dir}, quiet(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := &rig{t: t, spool: plain}
+	for n := 1; n <= batches/2; n++ {
+		first.append(n)
+	}
+	plain.Close()
+	s, err := spool.Open(spool.Config{Dir: dir, Compress: true}, quiet(), reg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +225,7 @@ func newRig(t *testing.T, cfg Receiver, log *slog.Logger, batches int) *rig {
 		t.Fatal(err)
 	}
 	rig := &rig{t: t, spool: s, shipper: shipper, reg: reg}
-	for n := 1; n <= batches; n++ {
+	for n := batches/2 + 1; n <= batches; n++ {
 		rig.append(n)
 	}
 	return rig

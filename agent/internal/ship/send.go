@@ -33,8 +33,11 @@ type answer struct {
 
 // post sends one batch once.
 func (s *Shipper) post(ctx context.Context, rec spool.Record, using Compression) answer {
+	wire, err := s.encoders.encode(rec, using)
+	if err != nil {
+		return answer{verdict: rejected, reason: err.Error()}
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
-	wire := s.encoders.encode(rec.Seq, rec.Payload, using)
 	// The transport may read the body for a moment after it has answered; the
 	// buffer is not ours before that.
 	defer s.body.wait()
@@ -50,9 +53,6 @@ func (s *Shipper) post(ctx context.Context, rec spool.Record, using Compression)
 	req.Header.Set("Content-Encoding", string(using))
 	req.Header.Set("X-Prometheus-Remote-Write-Version", "0.1.0")
 	req.Header.Set("User-Agent", "plimsoll-agent/"+s.cfg.Version)
-	req.Header.Set(AgentHeader, rec.Spool)
-	req.Header.Set(SequenceHeader, strconv.FormatUint(rec.Seq, 10))
-	req.Header.Set(FirstSequenceHeader, strconv.FormatUint(rec.First, 10))
 	s.auth.authorise(req)
 
 	resp, err := s.auth.client.Do(req)

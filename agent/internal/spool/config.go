@@ -53,6 +53,10 @@ type Config struct {
 	// less, so that dropping the oldest segment costs an eighth at most.
 	SegmentBytes int64
 
+	// Compress stores payloads compressed with zstd, so that the bounds hold many
+	// times as much and a receiver that takes zstd gets them as they are.
+	Compress bool
+
 	// MemoryBytes bounds what is kept in memory while the directory refuses
 	// writes, bytes. 0 means 16 MiB.
 	MemoryBytes int64

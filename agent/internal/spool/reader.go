@@ -29,16 +29,13 @@ const (
 	maxBacklogSpans = 16
 )
 
-// Record is one batch as it was appended.
+// Record is one batch as it was stored.
 type Record struct {
-	// Spool is the name of the spool, random and kept in its directory.
-	Spool string
-	Seq   uint64
-	// First is the lowest number that the receiver may still be given: what is
-	// below was acknowledged, or dropped and counted.
-	First   uint64
+	Seq     uint64
 	Created time.Time
 	Samples int
+	// Encoding is how Payload is to be read.
+	Encoding Encoding
 	// Payload is in the storage that was given to Next.
 	Payload []byte
 }

@@ -15,7 +15,7 @@ import (
 //	 8  payload checksum uint32 CRC-32C of the payload
 //	12  payload length  uint32  bytes
 //	16  samples         uint32
-//	20  flags           uint32  0; kept for a payload encoding
+//	20  encoding        uint32  of the payload: 0 plain, 1 zstd
 //	24  sequence        uint64
 //	32  created         int64   Unix milliseconds
 //	40  samples before  uint64  samples written to the spool before this record
@@ -42,6 +42,7 @@ type header struct {
 	payloadCRC    uint32
 	payloadBytes  uint32
 	samples       uint32
+	encoding      Encoding
 	seq           uint64
 	createdMillis int64
 	samplesBefore uint64
@@ -58,6 +59,7 @@ var (
 	errMagic       = errors.New("no record starts here")
 	errHeaderCRC   = errors.New("header checksum does not match")
 	errLength      = errors.New("payload length is past the limit")
+	errEncoding    = errors.New("payload encoding is not known")
 )
 
 // putHeader encodes h into dst, which is at least headerBytes long.
@@ -68,7 +70,7 @@ func putHeader(dst []byte, magic uint32, h header) {
 	le.PutUint32(dst[8:], h.payloadCRC)
 	le.PutUint32(dst[12:], h.payloadBytes)
 	le.PutUint32(dst[16:], h.samples)
-	le.PutUint32(dst[20:], 0)
+	le.PutUint32(dst[20:], uint32(h.encoding))
 	le.PutUint64(dst[24:], h.seq)
 	le.PutUint64(dst[32:], uint64(h.createdMillis))
 	le.PutUint64(dst[40:], h.samplesBefore)
@@ -91,12 +93,16 @@ func parseHeader(src []byte, magic uint32) (header, error) {
 		payloadCRC:    le.Uint32(src[8:]),
 		payloadBytes:  le.Uint32(src[12:]),
 		samples:       le.Uint32(src[16:]),
+		encoding:      Encoding(le.Uint32(src[20:])),
 		seq:           le.Uint64(src[24:]),
 		createdMillis: int64(le.Uint64(src[32:])),
 		samplesBefore: le.Uint64(src[40:]),
 	}
 	if h.payloadBytes > maxPayloadBytes {
 		return header{}, errLength
+	}
+	if h.encoding > Zstd {
+		return header{}, errEncoding
 	}
 	return h, nil
 }

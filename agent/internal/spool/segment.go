@@ -76,7 +76,7 @@ func (s *Spool) createSegment(h header) error {
 	if err != nil {
 		return fmt.Errorf("create segment: %w", err)
 	}
-	h.payloadBytes, h.payloadCRC, h.samples = 0, 0, 0
+	h.payloadBytes, h.payloadCRC, h.samples, h.encoding = 0, 0, 0, Plain
 	putHeader(s.head[:], segmentMagic, h)
 	if _, err := f.WriteAt(s.head[:], 0); err != nil {
 		f.Close()

@@ -67,14 +67,13 @@ type Spool struct {
 	leftover    []string
 
 	lock      file
-	name      string // see takeName
-	nameKept  bool   // it is in the directory
-	recovered bool   // the directory's content is known
+	recovered bool // the directory's content is known
 	degraded  error
 	since     time.Time // of degraded
 	ring      ring
 
 	head [headerBytes]byte // scratch of Append
+	pack packer            // locked before mu
 
 	stir chan struct{} // wakes Run
 }
@@ -96,6 +95,12 @@ func Open(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Spool, erro
 	}
 	s := &Spool{cfg: cfg, log: log, files: cfg.files, nextSeq: 1, metrics: newMetrics(), stir: make(chan struct{}, 1)}
 	s.ring.maxBytes = cfg.MemoryBytes
+	if cfg.Compress {
+		var err error
+		if s.pack.zstd, err = NewZstd(); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.attach(); err != nil {
 		if !refused(err) {
 			s.closeFiles()
@@ -114,7 +119,6 @@ func Open(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Spool, erro
 			s.recovered = true
 		}
 	}
-	s.takeName()
 	if err := s.metrics.register(reg, s); err != nil {
 		s.closeFiles()
 		return nil, err
@@ -129,6 +133,10 @@ func Open(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Spool, erro
 // After an error the batch is not stored and counted as dropped, except for
 // ErrClosed.
 func (s *Spool) Append(payload []byte, samples int) (seq uint64, err error) {
+	s.pack.Lock()
+	defer s.pack.Unlock()
+	appended := len(payload)
+	payload, encoding := s.pack.pack(payload)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -137,12 +145,13 @@ func (s *Spool) Append(payload []byte, samples int) (seq uint64, err error) {
 	h := header{
 		payloadBytes:  uint32(len(payload)),
 		samples:       uint32(max(samples, 0)),
+		encoding:      encoding,
 		seq:           s.nextSeq,
 		createdMillis: time.Now().UnixMilli(),
 	}
-	if len(payload) > maxPayloadBytes || h.size() > s.cfg.MaxBytes-headerBytes {
+	if appended > maxPayloadBytes || h.size() > s.cfg.MaxBytes-headerBytes {
 		s.refuse(h, reasonTooLarge)
-		return 0, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(payload), min(maxPayloadBytes, s.cfg.MaxBytes-2*headerBytes))
+		return 0, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, appended, min(maxPayloadBytes, s.cfg.MaxBytes-2*headerBytes))
 	}
 	h.payloadCRC = checksum(payload)
 	if s.degraded == nil {
