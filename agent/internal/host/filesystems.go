@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -26,55 +27,95 @@ const maxFilesystems = 256
 
 // Filesystems appends the file systems that process 1 has mounted from block devices to dst, each device once, to be read at a slow cadence.
 // Network file systems are left out: statfs of one whose server is gone blocks for minutes.
+//
+// They are looked at through the root of process 1 and, where that is denied (it takes CAP_SYS_PTRACE), at any mount of the same device in the
+// agent's own tree: a container has one of the disk that holds it, /etc/hosts.
 func (n *Node) Filesystems(dst []Filesystem) ([]Filesystem, error) {
-	name := filepath.Join(n.proc, "1/mountinfo")
-	f, err := os.Open(name)
+	mounts, err := readMounts(filepath.Join(n.proc, "1/mountinfo"))
 	if err != nil {
 		return dst, fmt.Errorf("list the node's mounts: %w", err)
 	}
-	defer f.Close()
+	var own []mount
 	seen := map[string]bool{}
-	scanner := bufio.NewScanner(f)
-	scanner.Buffer(nil, 1<<20) // an overlay of 128 layers names each of them
-	for scanner.Scan() && len(seen) < maxFilesystems {
-		device, point, ok := parseMount(scanner.Bytes())
-		if !ok || seen[device] {
+	for _, m := range mounts {
+		if seen[m.device] || len(seen) == maxFilesystems {
 			continue
 		}
+		seen[m.device] = true
 		var st unix.Statfs_t
-		if err := unix.Statfs(filepath.Join(n.proc, "1/root", point), &st); err != nil {
-			if n.faults != nil && err != unix.ENOENT { // unmounted since
-				n.faults.ReadFault("statfs", "io")
+		err := unix.Statfs(filepath.Join(n.proc, "1/root", m.point), &st)
+		if err == unix.EACCES || err == unix.EPERM {
+			if own == nil {
+				own, _ = readMounts(filepath.Join(n.proc, "self/mountinfo")) // none: the fault below says so
 			}
+			if i := slices.IndexFunc(own, func(o mount) bool { return o.number == m.number }); i >= 0 {
+				err = unix.Statfs(own[i].point, &st)
+			}
+		}
+		if err != nil {
+			n.statfsFault(err)
 			continue
 		}
-		seen[device] = true
 		block := uint64(st.Frsize)
 		dst = append(dst, Filesystem{
-			Device: device, TotalBytes: st.Blocks * block, UsedBytes: (st.Blocks - min(st.Bfree, st.Blocks)) * block,
+			Device: m.device, TotalBytes: st.Blocks * block, UsedBytes: (st.Blocks - min(st.Bfree, st.Blocks)) * block,
 			Inodes: st.Files, InodesFree: st.Ffree,
 		})
-	}
-	if err := scanner.Err(); err != nil {
-		return dst, fmt.Errorf("read %s: %w", name, err)
 	}
 	return dst, nil
 }
 
+func (n *Node) statfsFault(err error) {
+	switch {
+	case n.faults == nil || err == unix.ENOENT: // unmounted since
+	case err == unix.EACCES || err == unix.EPERM:
+		n.faults.ReadFault("statfs", "permission")
+	default:
+		n.faults.ReadFault("statfs", "io")
+	}
+}
+
+// mount is a mount of a block device.
+type mount struct {
+	number string // "254:0"
+	device string // "/dev/vda"
+	point  string
+}
+
+func readMounts(name string) ([]mount, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var mounts []mount
+	scanner := bufio.NewScanner(f)
+	scanner.Buffer(nil, 1<<20) // an overlay of 128 layers names each of them
+	for scanner.Scan() {
+		if m, ok := parseMount(scanner.Bytes()); ok {
+			mounts = append(mounts, m)
+		}
+	}
+	if err := scanner.Err(); err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	return mounts, nil
+}
+
 // parseMount reads "36 35 98:0 /root /mount/point rw,noatime shared:1 - ext4 /dev/vda1 rw"; false for what is no block device or, as an image
 // mounted by a loop device, always full. https://docs.kernel.org/filesystems/proc.html#proc-pid-mountinfo-information-about-mounts
-func parseMount(line []byte) (device, point string, ok bool) {
+func parseMount(line []byte) (m mount, ok bool) {
 	before, after, found := bytes.Cut(line, []byte(" - "))
 	left, right := bytes.Fields(before), bytes.Fields(after)
 	if !found || len(left) < 5 || len(right) < 2 {
-		return "", "", false
+		return mount{}, false
 	}
-	device = unescape(string(right[1]))
+	device := unescape(string(right[1]))
 	switch {
 	case !strings.HasPrefix(device, "/dev/"), strings.HasPrefix(device, "/dev/loop"), string(right[0]) == "squashfs", string(right[0]) == "iso9660":
-		return "", "", false
+		return mount{}, false
 	}
-	return device, unescape(string(left[4])), true
+	return mount{number: string(left[2]), device: device, point: unescape(string(left[4]))}, true
 }
 
 // unescape undoes the octal that mountinfo writes for space, tab, line end and backslash.

@@ -33,15 +33,49 @@ type Resources struct {
 	MemoryRequestBytes, MemoryLimitBytes float64
 }
 
-// HealthState is the value of container_health_state.
-type HealthState int8
+// HealthState is what the health check says.
+type HealthState uint8
 
-// The states of a health check. A check that is starting is not healthy yet.
+// The states of a health check.
 const (
-	NoHealthCheck HealthState = -1
-	NotHealthy    HealthState = 0
-	Healthy       HealthState = 1
+	NoHealthCheck HealthState = iota
+	Starting
+	Healthy
+	Unhealthy // of a pod: not ready
+
+	healthStates
 )
+
+// HealthStates are all there are.
+func HealthStates() [healthStates]HealthState {
+	return [...]HealthState{NoHealthCheck, Starting, Healthy, Unhealthy}
+}
+
+// Value is that of container_health_state. A check that is starting is not healthy yet.
+func (h HealthState) Value() float64 {
+	switch h {
+	case NoHealthCheck:
+		return -1
+	case Healthy:
+		return 1
+	default:
+		return 0
+	}
+}
+
+// String is the value of a label status.
+func (h HealthState) String() string {
+	switch h {
+	case Starting:
+		return "starting"
+	case Healthy:
+		return "healthy"
+	case Unhealthy:
+		return "unhealthy"
+	default:
+		return "none"
+	}
+}
 
 // Exit is how a life ended.
 type Exit struct {

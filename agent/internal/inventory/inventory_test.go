@@ -114,11 +114,11 @@ func TestAContainerIsBornChangesAndDies(t *testing.T) {
 	}
 	c.Health = docker.HealthStarting
 	table.Changed(c, minute(2))
-	c.Health = docker.HealthUnhealthy // not healthy either way
+	c.Health = docker.HealthUnhealthy
 	table.Changed(c, minute(2))
 	table.Died("a", minute(3), docker.Exit{Code: 3, Known: true})
 	table.Gone("a", minute(3))
-	want(t, happened(table), "born a web new", "health a web", "died a web 3 error")
+	want(t, happened(table), "born a web new", "health a web", "health a web", "died a web 3 error")
 	if live := table.Live(nil); len(live) != 0 {
 		t.Errorf("live after its death: %+v", live)
 	}

@@ -67,8 +67,10 @@ func engineHealth(h docker.Health) HealthState {
 	switch h {
 	case docker.HealthHealthy:
 		return Healthy
-	case docker.HealthStarting, docker.HealthUnhealthy:
-		return NotHealthy
+	case docker.HealthStarting:
+		return Starting
+	case docker.HealthUnhealthy:
+		return Unhealthy
 	default:
 		return NoHealthCheck
 	}
@@ -79,7 +81,7 @@ func podHealth(h kubernetes.Health) HealthState {
 	case kubernetes.Ready:
 		return Healthy
 	case kubernetes.NotReady:
-		return NotHealthy
+		return Unhealthy
 	default:
 		return NoHealthCheck
 	}

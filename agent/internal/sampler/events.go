@@ -102,7 +102,7 @@ func (s *Sampler) born(c inventory.Container) {
 func (s *Sampler) show(t *target, taken snapshot) {
 	t.round = s.round
 	t.stats = taken.stats
-	t.put(taken.at, s.cfg.Node.DeviceName)
+	t.put(taken.at, s.view)
 	s.batch.add(t.set, t.at.UnixMilli())
 }
 

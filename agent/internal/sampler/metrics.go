@@ -12,6 +12,7 @@ type metrics struct {
 	exitsUnwatched prometheus.Counter
 	seriesRefused  prometheus.Counter
 	cgroupsRefused prometheus.Gauge
+	slowDeferred   prometheus.Counter
 	ownErrors      prometheus.Counter
 }
 
@@ -26,9 +27,10 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		seriesRefused:  prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_series_refused_total", Help: "Readings of interfaces or devices past the limit of series per container."}),
 		cgroupsRefused: prometheus.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_agent_cgroups_refused", Help: "Top-level cgroups past the limit, not shown."}),
 		ownErrors:      prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_own_metrics_errors_total", Help: "Failed gatherings of the agent's own metrics."}),
+		slowDeferred:   prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_slow_readings_deferred_total", Help: "Readings of the slow groups put off to the next round because this one's budget was spent."}),
 	}
 	if reg != nil {
-		reg.MustRegister(m.samples, m.rounds, m.roundSeconds, m.targetErrors, m.unread, m.exitsUnwatched, m.seriesRefused, m.cgroupsRefused, m.ownErrors)
+		reg.MustRegister(m.samples, m.rounds, m.roundSeconds, m.targetErrors, m.unread, m.exitsUnwatched, m.seriesRefused, m.cgroupsRefused, m.ownErrors, m.slowDeferred)
 	}
 	return m
 }

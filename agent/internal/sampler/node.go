@@ -21,7 +21,7 @@ func (s *Sampler) sampleNode() {
 		}
 	}
 	m := s.cfg.Node.Machine()
-	if err := s.node.read(s.buf, s.cfg.Node.DeviceName); err != nil {
+	if err := s.node.read(s.buf, s.view); err != nil {
 		s.failing = true
 		s.metrics.targetErrors.Inc()
 	}
@@ -71,7 +71,7 @@ func (s *Sampler) sampleCgroups() {
 		s.cgroups[path] = &target{source: group, set: series.New(cgroupLabels(s.cfg.NodeLabels, path))}
 	}
 	for path, t := range s.cgroups {
-		err := t.read(s.buf, s.cfg.Node.DeviceName)
+		err := t.read(s.buf, s.view)
 		if !wanted[path] || errors.Is(err, cgroup.ErrGone) {
 			s.batch.end(t.set, t.at.UnixMilli())
 			t.source.Close()

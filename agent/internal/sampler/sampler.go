@@ -16,10 +16,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/plimsoll/plimsoll/agent/catalog"
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
 	"github.com/plimsoll/plimsoll/agent/internal/host"
 	"github.com/plimsoll/plimsoll/agent/internal/identity"
 	"github.com/plimsoll/plimsoll/agent/internal/inventory"
+	"github.com/plimsoll/plimsoll/agent/internal/process"
 	"github.com/plimsoll/plimsoll/agent/internal/series"
 	"github.com/plimsoll/plimsoll/agent/wire"
 )
@@ -50,6 +52,11 @@ type Config struct {
 	PeakInterval time.Duration // between CPU and memory readings for the peaks; 0 = 1 s
 	BatchBytes   int           // a batch is closed at this size, uncompressed; 0 = 1 MiB
 	MaxCgroups   int           // most cgroups shown beside containers (slices); 0 = 64
+
+	Groups       catalog.Groups // of metrics; 0 = the default ones
+	SlowInterval time.Duration  // between readings of the slow groups; 0 = 60 s; rounded down to full rounds, at least one
+	SlowBudget   time.Duration  // most time of a full round spent on them, the rest waits for the next; 0 = 100 ms
+	Proc         string         // where the host's proc is mounted; "" = /proc
 
 	NodeLabels identity.Node
 	FS         cgroup.FS
@@ -86,6 +93,9 @@ type Sampler struct {
 
 	machineAt time.Time // of the newest look at the machine
 
+	view view
+	slow slow
+
 	wake    chan struct{}        // readable when lives have ended
 	ended   []cgroup.ContainerID // those
 	buf     []byte               // kernel files are read into it
@@ -111,9 +121,22 @@ func New(cfg Config, log *slog.Logger) (*Sampler, error) {
 	if cfg.MaxCgroups == 0 {
 		cfg.MaxCgroups = 64
 	}
+	if cfg.Groups == 0 {
+		cfg.Groups = catalog.DefaultGroups()
+	}
+	if cfg.SlowInterval == 0 {
+		cfg.SlowInterval = time.Minute
+	}
+	if cfg.SlowBudget == 0 {
+		cfg.SlowBudget = 100 * time.Millisecond
+	}
+	if cfg.Proc == "" {
+		cfg.Proc = "/proc"
+	}
 	if cfg.PeakInterval < 100*time.Millisecond || cfg.Interval < cfg.PeakInterval || cfg.Interval%cfg.PeakInterval != 0 {
 		return nil, fmt.Errorf("--interval=%s must be a multiple of --peak-interval=%s, which is at least 100ms", cfg.Interval, cfg.PeakInterval)
 	}
+	cfg.FS = cfg.FS.Only(figures(cfg.Groups))
 	labels := nodeLabels(cfg.NodeLabels)
 	s := &Sampler{
 		cfg: cfg, log: log, metrics: newMetrics(cfg.Metrics),
@@ -125,6 +148,11 @@ func New(cfg Config, log *slog.Logger) (*Sampler, error) {
 		machine: series.New(labels), machineAt: time.Now(),
 		buf: make([]byte, cgroup.BufferSize),
 	}
+	s.view = view{groups: cfg.Groups}
+	if cfg.Node != nil {
+		s.view.deviceName, s.view.blkioName = cfg.Node.DeviceName, blkioNames(cfg.Node.DeviceName)
+	}
+	s.slow = slow{proc: process.Open(cfg.Proc, cfg.Faults), every: max(1, uint64(cfg.SlowInterval/cfg.Interval)), budget: cfg.SlowBudget, buf: s.buf}
 	s.node = &target{source: cfg.Node, set: series.New(cgroupLabels(cfg.NodeLabels, "/"))}
 	if cfg.Own != nil {
 		s.own = newOwnSeries(cfg.Own, labels)
@@ -214,12 +242,13 @@ func (s *Sampler) Full() {
 			s.linger(t)
 		}
 	}
+	s.sampleSlow()
 	s.sampleCgroups()
 	s.sampleNode()
 	s.sampleSlots(allSlots)
+	s.sampleSources()
 	s.endRecords()
 	s.lives.expire(time.Now())
-	s.sampleSources()
 	if s.own != nil {
 		s.own.append(&s.batch, time.Now().UnixMilli(), s.metrics)
 	}
@@ -234,10 +263,10 @@ func (s *Sampler) Peaks() {
 	defer s.mu.Unlock()
 	for _, t := range s.targets {
 		if t.exited.IsZero() {
-			t.peak(s.buf)
+			t.peak(s.buf, s.view)
 		}
 	}
-	s.node.peak(s.buf)
+	s.node.peak(s.buf, s.view)
 }
 
 // SetCgroups names the cgroups besides containers (slices) to show from the next round on; safe for concurrent use.
@@ -275,7 +304,7 @@ func (s *Sampler) close() {
 // sample reads one target and adds it to the batch.
 func (s *Sampler) sample(t *target) {
 	t.round = s.round
-	err := t.read(s.buf, s.cfg.Node.DeviceName)
+	err := t.read(s.buf, s.view)
 	switch {
 	case errors.Is(err, cgroup.ErrGone):
 		s.gone(t)

@@ -1,6 +1,7 @@
 package sampler
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/plimsoll/plimsoll/agent/catalog"
@@ -10,20 +11,99 @@ import (
 
 // reading puts the figures of one Stats into a set. A figure that was not read is not put: absence is absence.
 type reading struct {
-	set        *series.Set
-	st         *cgroup.Stats
-	deviceName func(major, minor uint32) string
-	refused    int // series the set had no room for
+	set *series.Set
+	st  *cgroup.Stats
+	view
+	refused int // series the set had no room for
 }
 
+// view is what of a reading is shown, and how.
+type view struct {
+	deviceName func(major, minor uint32) string
+	blkioName  func(major, minor uint32) string // "device,major,minor"
+	groups     catalog.Groups
+}
+
+// blkioNames puts a device's name together with its numbers, once for each device.
+func blkioNames(deviceName func(major, minor uint32) string) func(major, minor uint32) string {
+	const most = 4096
+	type device struct{ major, minor uint32 }
+	known := map[device]string{}
+	return func(major, minor uint32) string {
+		name, ok := known[device{major, minor}]
+		if !ok {
+			name = deviceName(major, minor) + "," + strconv.FormatUint(uint64(major), 10) + "," + strconv.FormatUint(uint64(minor), 10)
+			if len(known) < most {
+				known[device{major, minor}] = name
+			}
+		}
+		return name
+	}
+}
+
+// figures are those that the groups need, and in any case those that slots and exit records tell.
+func figures(groups catalog.Groups) cgroup.Has {
+	wanted := cgroup.HasOOMKills | cgroup.HasCPUUsage | cgroup.HasMemoryMax
+	for group, bits := range map[catalog.Group]cgroup.Has{
+		catalog.GroupCPU: cgroup.HasCPUUsage | cgroup.HasCPUUser | cgroup.HasCPUSystem | cgroup.HasCPUPeriods | cgroup.HasCPUThrottledPeriods | cgroup.HasCPUThrottled |
+			cgroup.HasCPUQuota | cgroup.HasCPUPeriod | cgroup.HasCPUShares,
+		catalog.GroupCPUBursts: cgroup.HasCPUQuota | cgroup.HasCPUBursts | cgroup.HasCPUBurst,
+		catalog.GroupMemory: cgroup.HasMemoryUsage | cgroup.HasMemoryWorkingSet | cgroup.HasMemoryUnreclaimable | cgroup.HasMemoryRSS | cgroup.HasMemoryCache |
+			cgroup.HasMemorySwap | cgroup.HasMemoryMappedFile | cgroup.HasMemoryMax | cgroup.HasMemoryFailcnt | cgroup.HasMemoryEventsHigh | cgroup.HasMemoryEventsMax |
+			cgroup.HasPageFaults | cgroup.HasPageFaultsTree | cgroup.HasMajorPageFaults | cgroup.HasMajorPageFaultsTree |
+			cgroup.HasMemoryLimit | cgroup.HasMemoryReservation | cgroup.HasMemorySwapLimit,
+		catalog.GroupMemoryDetail: cgroup.HasMemoryActiveFile | cgroup.HasMemoryInactiveFile | cgroup.HasMemoryKernel | cgroup.HasMemoryFileDirty |
+			cgroup.HasMemoryFileWriteback | cgroup.HasMemoryPagesScanned | cgroup.HasMemoryPagesStolen | cgroup.HasMemoryRefaultAnon | cgroup.HasMemoryRefaultFile,
+		catalog.GroupThreads:       cgroup.HasPIDs | cgroup.HasPIDsMax,
+		catalog.GroupDiskIO:        cgroup.HasIOBytes | cgroup.HasIOOps,
+		catalog.GroupBlkio:         cgroup.HasIOBytes,
+		catalog.GroupPressure:      pressures,
+		catalog.GroupPressurePeaks: pressures,
+	} {
+		if groups.Has(group) {
+			wanted |= bits
+		}
+	}
+	return wanted
+}
+
+const pressures = cgroup.HasCPUPressure | cgroup.HasCPUPressureFull | cgroup.HasMemoryPressure | cgroup.HasMemoryPressureFull | cgroup.HasIOPressure | cgroup.HasIOPressureFull
+
 func (r *reading) put() {
-	r.cpu()
-	r.memory()
-	r.number(cgroup.HasPIDs, catalog.Threads, r.st.PIDs)
-	r.number(cgroup.HasPIDsMax, catalog.ThreadsMax, r.st.PIDsMax)
-	r.pressure()
-	r.net()
-	r.io()
+	if r.groups.Has(catalog.GroupCPU) {
+		r.cpu()
+	}
+	if r.groups.Has(catalog.GroupCPUBursts) && r.st.Has&cgroup.HasCPUQuota != 0 {
+		r.number(cgroup.HasCPUBursts, catalog.CPUBurstPeriods, r.st.CPUBursts)
+		r.seconds(cgroup.HasCPUBurst, catalog.CPUBurst, r.st.CPUBurst)
+	}
+	if r.groups.Has(catalog.GroupMemory) {
+		r.memory()
+	}
+	if r.groups.Has(catalog.GroupMemoryDetail) {
+		r.memoryDetail()
+	}
+	if r.groups.Has(catalog.GroupThreads) {
+		r.number(cgroup.HasPIDs, catalog.Threads, r.st.PIDs)
+		r.number(cgroup.HasPIDsMax, catalog.ThreadsMax, r.st.PIDsMax)
+	}
+	if r.groups.Has(catalog.GroupPressure) {
+		r.pressure()
+	}
+	if r.groups.Has(catalog.GroupNetwork) {
+		r.net()
+	}
+	if r.groups.Has(catalog.GroupDiskIO) {
+		r.io()
+	}
+	if r.groups.Has(catalog.GroupBlkio) && r.st.Has&cgroup.HasIOBytes != 0 {
+		for i := range r.st.IO {
+			d := &r.st.IO[i]
+			name := r.blkioName(d.Major, d.Minor)
+			r.named(catalog.BlkioRead, name, d.ReadBytes)
+			r.named(catalog.BlkioWrite, name, d.WriteBytes)
+		}
+	}
 }
 
 func (r *reading) number(has cgroup.Has, id catalog.ID, v uint64) {
@@ -75,6 +155,19 @@ func (r *reading) memory() {
 	r.number(cgroup.HasMemoryLimit, catalog.SpecMemoryLimit, st.MemoryLimitBytes)
 	r.number(cgroup.HasMemoryReservation, catalog.SpecMemoryReservation, st.MemoryReservationBytes)
 	r.number(cgroup.HasMemorySwapLimit, catalog.SpecMemorySwapLimit, st.MemorySwapLimitBytes)
+}
+
+func (r *reading) memoryDetail() {
+	st := r.st
+	r.number(cgroup.HasMemoryActiveFile, catalog.MemoryActiveFile, st.MemoryActiveFileBytes)
+	r.number(cgroup.HasMemoryInactiveFile, catalog.MemoryInactiveFile, st.MemoryInactiveFileBytes)
+	r.number(cgroup.HasMemoryKernel, catalog.MemoryKernel, st.MemoryKernelBytes)
+	r.number(cgroup.HasMemoryFileDirty, catalog.MemoryFileDirty, st.MemoryFileDirtyBytes)
+	r.number(cgroup.HasMemoryFileWriteback, catalog.MemoryFileWriteback, st.MemoryFileWritebackBytes)
+	r.number(cgroup.HasMemoryPagesScanned, catalog.MemoryPagesScanned, st.MemoryPagesScanned)
+	r.number(cgroup.HasMemoryPagesStolen, catalog.MemoryPagesStolen, st.MemoryPagesStolen)
+	r.number(cgroup.HasMemoryRefaultAnon, catalog.MemoryRefaultAnon, st.MemoryRefaultAnon)
+	r.number(cgroup.HasMemoryRefaultFile, catalog.MemoryRefaultFile, st.MemoryRefaultFile)
 }
 
 func (r *reading) pressure() {

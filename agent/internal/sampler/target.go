@@ -6,6 +6,7 @@ import (
 	"github.com/plimsoll/plimsoll/agent/catalog"
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
 	"github.com/plimsoll/plimsoll/agent/internal/inventory"
+	"github.com/plimsoll/plimsoll/agent/internal/process"
 	"github.com/plimsoll/plimsoll/agent/internal/series"
 )
 
@@ -35,35 +36,40 @@ type target struct {
 	peakKnown   bool          // a stretch was measured since the last full reading
 	peakCores   float64       // highest since then
 	peakWorking uint64        // bytes, likewise
+	stalls      stalls
+
+	slowDue   uint64 // the round from which it is to be read slowly; 0: not decided yet
+	schedules process.Schedules
 }
 
 // read takes a full reading and puts it into the set.
-func (t *target) read(buf []byte, deviceName func(major, minor uint32) string) error {
+func (t *target) read(buf []byte, v view) error {
 	err := t.source.Read(&t.stats, buf)
 	at := time.Now()
 	if t.stats.Has == 0 && err != nil {
 		t.at = at
 		return err
 	}
-	t.put(at, deviceName)
+	t.put(at, v)
 	return err
 }
 
 // put puts the figures of stats, which were read at that time, into the set.
-func (t *target) put(at time.Time, deviceName func(major, minor uint32) string) {
+func (t *target) put(at time.Time, v view) {
 	t.at = at
 	if t.stats.Has&cgroup.HasCPUUsage != 0 {
 		t.sawCPU(t.stats.CPUUsage, t.at)
 	}
 	t.peakWorking = max(t.peakWorking, t.stats.MemoryWorkingSetBytes)
 	t.set.Begin()
-	r := reading{set: t.set, st: &t.stats, deviceName: deviceName}
+	r := reading{set: t.set, st: &t.stats, view: v}
 	r.put()
 	t.refused = r.refused
-	if t.peakKnown {
+	t.stalls.full(t.set, &t.stats, t.at, v.groups)
+	if t.peakKnown && v.groups.Has(catalog.GroupCPU) {
 		t.set.Put(catalog.CPUPeak, t.peakCores)
 	}
-	if t.stats.Has&cgroup.HasMemoryWorkingSet != 0 {
+	if t.stats.Has&cgroup.HasMemoryWorkingSet != 0 && v.groups.Has(catalog.GroupMemory) {
 		t.set.Put(catalog.MemoryWorkingSetPeak, float64(t.peakWorking))
 	}
 	t.peakKnown, t.peakCores, t.peakWorking = false, 0, 0
@@ -77,29 +83,46 @@ func (t *target) putContainer() {
 	if !t.container.StartedAt.IsZero() {
 		t.set.Put(catalog.StartTime, float64(t.container.StartedAt.UnixMilli())/1000)
 	}
+	if !t.container.Created.IsZero() {
+		t.set.Put(catalog.CreationTime, float64(t.container.Created.UnixMilli())/1000)
+	}
+	health := t.container.Health
 	putResources(t.set, t.container.Resources)
-	t.set.Put(catalog.Health, float64(t.container.Health))
+	t.set.Put(catalog.Health, health.Value())
+	for _, state := range inventory.HealthStates() {
+		if state == health || health != inventory.NoHealthCheck {
+			t.set.PutFor(catalog.HealthStatus, state.String(), truth(state == health))
+		}
+	}
 }
 
 // peak takes the one-second reading. What can not be read is left to the full reading to report.
-func (t *target) peak(buf []byte) {
+func (t *target) peak(buf []byte, v view) {
 	usage, ok, err := t.source.ReadCPU(buf)
 	if err != nil || !ok {
 		return
 	}
-	moved := usage != t.cpu
-	t.sawCPU(usage, time.Now())
+	moved, at := usage != t.cpu, time.Now()
+	t.sawCPU(usage, at)
 	if !moved {
-		return // nothing ran, so nothing was allocated
+		return // nothing ran, so nothing was allocated and nothing waited
+	}
+	if from, ok := t.source.(stallSource); ok {
+		t.stalls.peak(from, &t.stats, at, v.groups, buf)
+	}
+	if !v.groups.Has(catalog.GroupMemory) {
+		return
 	}
 	if bytes, ok, err := t.source.ReadMemory(buf); err == nil && ok && t.stats.Has&cgroup.HasMemoryInactiveFile != 0 {
 		t.peakWorking = max(t.peakWorking, bytes-min(bytes, t.stats.MemoryInactiveFileBytes))
 	}
 }
 
+// shortest is the stretch below which the clock's and the counter's grain show as false peaks.
+const shortest = 50 * time.Millisecond
+
 // sawCPU moves the peak: the usage between two readings over the time between them.
 func (t *target) sawCPU(usage time.Duration, at time.Time) {
-	const shortest = 50 * time.Millisecond // below it the clock's and the counter's grain show as false peaks
 	elapsed := at.Sub(t.cpuAt)
 	if !t.cpuAt.IsZero() && elapsed < shortest {
 		return

@@ -1,0 +1,190 @@
+package sampler
+
+import (
+	"errors"
+	"hash/fnv"
+	"time"
+
+	"github.com/plimsoll/plimsoll/agent/catalog"
+	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
+	"github.com/plimsoll/plimsoll/agent/internal/host"
+	"github.com/plimsoll/plimsoll/agent/internal/process"
+	"github.com/plimsoll/plimsoll/agent/internal/series"
+)
+
+// slow reads the groups that cost by the process, descriptor or connection: every target once per slow interval, spread over the full
+// rounds, their series in a set of their own so that each sample carries the time it was read.
+type slow struct {
+	proc    *process.Proc
+	every   uint64 // full rounds in a slow interval
+	budget  time.Duration
+	buf     []byte
+	pids    []int
+	pages   []cgroup.HugePages
+	stats   []process.TCPStat
+	volumes []host.Filesystem
+}
+
+// slowGroups are all that are read here.
+const slowGroups = 1<<catalog.GroupProcess | 1<<catalog.GroupTCP | 1<<catalog.GroupSockets | 1<<catalog.GroupHugetlb | 1<<catalog.GroupSchedstat
+
+// slowSource is what a container's cgroup is asked for here.
+type slowSource interface {
+	PIDs(dst []int, buf []byte) ([]int, error)
+	HugePages(dst []cgroup.HugePages, buf []byte) ([]cgroup.HugePages, error)
+}
+
+// firstSlow is the round of a target's first slow reading: the ids decide, so that containers born together are not read together.
+func (s *Sampler) firstSlow(id cgroup.ContainerID) uint64 {
+	h := fnv.New32a()
+	h.Write([]byte(id))
+	return s.round + uint64(h.Sum32())%s.slow.every
+}
+
+// sampleSlow reads the targets whose time has come until the round's budget is spent; the rest wait for the next round.
+func (s *Sampler) sampleSlow() {
+	if s.cfg.Groups.Has(catalog.GroupFilesystem) && s.round >= s.node.slowDue {
+		s.sampleFilesystems()
+		s.node.slowDue = s.round + s.slow.every
+	}
+	if s.cfg.Groups&slowGroups == 0 {
+		return
+	}
+	began, deferred := time.Now(), 0
+	for id, t := range s.targets {
+		if t.slowDue == 0 {
+			t.slowDue = s.firstSlow(id)
+		}
+		switch {
+		case s.round < t.slowDue || !t.exited.IsZero() || t.ended:
+		case time.Since(began) > s.slow.budget:
+			deferred++
+		default:
+			s.sampleTargetSlow(t)
+			t.slowDue = s.round + s.slow.every
+		}
+	}
+	s.metrics.slowDeferred.Add(float64(deferred))
+}
+
+func (s *Sampler) sampleFilesystems() {
+	var err error
+	if s.slow.volumes, err = s.cfg.Node.Filesystems(s.slow.volumes[:0]); err != nil {
+		s.metrics.targetErrors.Inc()
+	}
+	set := s.node.set.Slow()
+	set.Begin()
+	for _, f := range s.slow.volumes {
+		set.PutFor(catalog.FSUsage, f.Device, float64(f.UsedBytes))
+		set.PutFor(catalog.FSLimit, f.Device, float64(f.TotalBytes))
+		if f.Inodes > 0 {
+			set.PutFor(catalog.FSInodesTotal, f.Device, float64(f.Inodes))
+			set.PutFor(catalog.FSInodesFree, f.Device, float64(f.InodesFree))
+		}
+	}
+	s.batch.add(set, time.Now().UnixMilli())
+}
+
+func (s *Sampler) sampleTargetSlow(t *target) {
+	from, ok := t.source.(slowSource)
+	if !ok {
+		return
+	}
+	groups, set := s.cfg.Groups, t.set.Slow()
+	set.Begin()
+	if groups&(1<<catalog.GroupProcess|1<<catalog.GroupSockets|1<<catalog.GroupSchedstat) != 0 {
+		var err error
+		if s.slow.pids, err = from.PIDs(s.slow.pids[:0], s.slow.buf); err != nil {
+			if !errors.Is(err, cgroup.ErrGone) {
+				s.metrics.targetErrors.Inc()
+			}
+			return // ended a moment ago: its series end with it
+		}
+		s.putProcesses(t, set, s.slow.pids)
+	}
+	if pid := t.container.PID; pid > 0 && t.container.OwnNetwork() {
+		s.putNetwork(set, pid)
+	}
+	if groups.Has(catalog.GroupHugetlb) {
+		s.putHugePages(set, from)
+	}
+	s.batch.add(set, time.Now().UnixMilli())
+}
+
+func (s *Sampler) putProcesses(t *target, set *series.Set, pids []int) {
+	groups := s.cfg.Groups
+	if groups.Has(catalog.GroupProcess) {
+		d := s.slow.proc.Descriptors(pids)
+		set.Put(catalog.Processes, float64(d.Processes))
+		if d.Known {
+			set.Put(catalog.FileDescriptors, float64(d.Open))
+			if d.MostLimit > 0 {
+				set.Put(catalog.FileDescriptorsRatio, float64(d.Most)/float64(d.MostLimit))
+			}
+		}
+		if t.container.PID > 0 {
+			if limit, ok := s.slow.proc.OpenFilesLimit(t.container.PID); ok {
+				set.Put(catalog.UlimitOpenFiles, float64(limit))
+			}
+		}
+	}
+	if groups.Has(catalog.GroupSockets) {
+		if n, ok := s.slow.proc.Sockets(pids); ok {
+			set.Put(catalog.SocketsOpen, float64(n))
+		}
+	}
+	if groups.Has(catalog.GroupSchedstat) {
+		sum := s.slow.proc.Schedule(pids, &t.schedules)
+		set.Put(catalog.SchedstatRun, sum.Run.Seconds())
+		set.Put(catalog.SchedstatRunqueue, sum.Runqueue.Seconds())
+		set.Put(catalog.SchedstatPeriods, float64(sum.Periods))
+	}
+}
+
+func (s *Sampler) putNetwork(set *series.Set, pid int) {
+	if s.cfg.Groups.Has(catalog.GroupTCP) {
+		s.slow.stats = s.slow.proc.TCPStats(s.slow.stats[:0], pid)
+		for _, stat := range s.slow.stats {
+			set.PutFor(catalog.TCPStats, stat.Name, float64(stat.Value))
+		}
+	}
+	if !s.cfg.Groups.Has(catalog.GroupSockets) {
+		return
+	}
+	for _, f := range [...]struct {
+		name string
+		id   catalog.ID
+	}{{"net/tcp", catalog.TCPUsage}, {"net/tcp6", catalog.TCP6Usage}} {
+		states, ok := s.slow.proc.TCPStates(pid, f.name)
+		for i, name := range process.TCPStateNames() {
+			if ok {
+				set.PutFor(f.id, name, float64(states[i]))
+			}
+		}
+	}
+	for _, f := range [...]struct {
+		name string
+		id   catalog.ID
+	}{{"net/udp", catalog.UDPUsage}, {"net/udp6", catalog.UDP6Usage}} {
+		if u, ok := s.slow.proc.UDPSockets(pid, f.name); ok {
+			set.PutFor(f.id, "listen", float64(u.Sockets))
+			set.PutFor(f.id, "dropped", float64(u.Dropped))
+			set.PutFor(f.id, "rxqueued", float64(u.ReceiveQueued))
+			set.PutFor(f.id, "txqueued", float64(u.TransmitQueued))
+		}
+	}
+}
+
+func (s *Sampler) putHugePages(set *series.Set, from slowSource) {
+	var err error
+	if s.slow.pages, err = from.HugePages(s.slow.pages[:0], s.slow.buf); err != nil {
+		return // gone
+	}
+	for _, h := range s.slow.pages {
+		set.PutFor(catalog.HugetlbUsage, h.Size, float64(h.UsageBytes))
+		set.PutFor(catalog.HugetlbFailcnt, h.Size, float64(h.Failcnt))
+		if h.HasMax {
+			set.PutFor(catalog.HugetlbMax, h.Size, float64(h.MaxBytes))
+		}
+	}
+}
