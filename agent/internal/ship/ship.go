@@ -64,6 +64,15 @@ const (
 // samples after newer ones.
 const AnyOrderHeader = "X-Plimsoll-Any-Order"
 
+// What a batch says of its place among the others of its spool: the spool's
+// name, its number, and the lowest number that the receiver may still be sent.
+// A receiver can tell from them what is late and what will not come.
+const (
+	AgentHeader         = "X-Plimsoll-Agent"
+	SequenceHeader      = "X-Plimsoll-Sequence"
+	FirstSequenceHeader = "X-Plimsoll-First-Sequence"
+)
+
 // ParseOrder reads an order as --remote-write.order takes it.
 func ParseOrder(text string) (Order, error) {
 	switch o := Order(text); o {

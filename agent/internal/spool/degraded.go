@@ -93,6 +93,9 @@ func (s *Spool) reattach() {
 			return
 		}
 	}
+	if !s.nameKept {
+		s.takeName()
+	}
 	s.log.Info("spool directory takes writes again", "dir", s.cfg.Dir, "batches_moved", moved, "after", time.Since(s.since).Round(time.Second))
 	s.degraded = nil
 	s.since = time.Time{}

@@ -180,7 +180,7 @@ func (r *Reader) step(dst []byte) (Record, stepState) {
 		r.drop(uint64(h.samples), h.size(), reasonCorrupt)
 	default:
 		r.inFlight = append(r.inFlight, h)
-		return record(h, dst), stepFound
+		return r.record(h, dst), stepFound
 	}
 	r.finish(h.seq, h.seq)
 	s.trim()
@@ -199,11 +199,15 @@ func (r *Reader) stepMemory(want span, l *lane, dst []byte) (Record, stepState) 
 	}
 	r.advance(l, e.seq+1)
 	r.inFlight = append(r.inFlight, e.header)
-	return record(e.header, append(dst[:0], e.payload...)), stepFound
+	return r.record(e.header, append(dst[:0], e.payload...)), stepFound
 }
 
-func record(h header, payload []byte) Record {
-	return Record{Seq: h.seq, Created: time.UnixMilli(h.createdMillis), Samples: int(h.samples), Encoding: h.encoding, Payload: payload}
+func (r *Reader) record(h header, payload []byte) Record {
+	first := h.seq
+	if len(r.done) > 0 && r.done[0].lo == 0 {
+		first = min(first, r.done[0].hi+1)
+	}
+	return Record{Spool: r.s.name, Seq: h.seq, First: first, Created: time.UnixMilli(h.createdMillis), Samples: int(h.samples), Encoding: h.encoding, Payload: payload}
 }
 
 // pass leaves a range behind that holds nothing to deliver.

@@ -31,7 +31,12 @@ const (
 
 // Record is one batch as it was stored.
 type Record struct {
-	Seq     uint64
+	// Spool is the name of the spool, random and kept in its directory.
+	Spool string
+	Seq   uint64
+	// First is the lowest number that the receiver may still be given: what is
+	// below was acknowledged, or dropped and counted.
+	First   uint64
 	Created time.Time
 	Samples int
 	// Encoding is how Payload is to be read.

@@ -67,7 +67,9 @@ type Spool struct {
 	leftover    []string
 
 	lock      file
-	recovered bool // the directory's content is known
+	name      string // see takeName
+	nameKept  bool   // it is in the directory
+	recovered bool   // the directory's content is known
 	degraded  error
 	since     time.Time // of degraded
 	ring      ring
@@ -119,6 +121,7 @@ func Open(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Spool, erro
 			s.recovered = true
 		}
 	}
+	s.takeName()
 	if err := s.metrics.register(reg, s); err != nil {
 		s.closeFiles()
 		return nil, err
