@@ -17,6 +17,7 @@ import (
 	"github.com/plimsoll/plimsoll/alerts"
 	"github.com/plimsoll/plimsoll/collector/internal/access"
 	"github.com/plimsoll/plimsoll/collector/internal/grafana"
+	"github.com/plimsoll/plimsoll/collector/internal/mapfile"
 	"github.com/plimsoll/plimsoll/collector/internal/notify"
 	"github.com/plimsoll/plimsoll/collector/internal/rules"
 	"github.com/plimsoll/plimsoll/collector/internal/rules/ruletest"
@@ -35,6 +36,9 @@ func checkConfig(args []string, stdout io.Writer) error {
 	routing := cfg.notify(alerts.FS(), cfg.reachedAt("http://"+cfg.listen))
 	if cfg.oncallFile != "" || cfg.amConfig != "" {
 		faults = append(faults, notify.Check(routing))
+	}
+	if cfg.projectMap != "" {
+		faults = append(faults, mapfile.Check(stdout, cfg.projectMap))
 	}
 	if len(cfg.ruleGlobs) > 0 {
 		faults = append(faults, rules.Check(stdout, cfg.ruleGlobs...))
@@ -59,6 +63,18 @@ func checkRules(args []string, stdout io.Writer) error {
 		return configError{err}
 	}
 	return nil
+}
+
+// checkProjectMap is `check project-map`: it reads the file, reports rules that can never decide and runs the file's tests.
+func checkProjectMap(args []string, stdout io.Writer) error {
+	if len(args) != 1 || strings.HasPrefix(args[0], "-") {
+		return badUsage("check project-map: give one file")
+	}
+	err := mapfile.Check(stdout, args[0])
+	if err != nil && !errors.Is(err, mapfile.ErrTests) {
+		return configError{err}
+	}
+	return err
 }
 
 // testAlerts is `alerts test`.

@@ -19,6 +19,7 @@ Commands:
   run                          serve until stopped (default)
   check config [FLAGS]         say whether run would start with these settings; starts nothing
   check rules FILE...          check rule files
+  check project-map FILE       check a project map, and run its tests
   check dashboards [FLAGS]     say whether every panel has data in a running collector
   alerts test FILE...          run unit tests of rules, in promtool's format
   dashboards export DIRECTORY  write the dashboards for Grafana
@@ -47,7 +48,7 @@ func command(args []string, stdout, stderr io.Writer) int {
 	case "version":
 		fmt.Fprintf(stdout, "plimsoll-collector %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	case "check":
-		err = subcommand(name, args, stdout, map[string]func([]string, io.Writer) error{"config": checkConfig, "rules": checkRules, "dashboards": checkDashboards})
+		err = subcommand(name, args, stdout, map[string]func([]string, io.Writer) error{"config": checkConfig, "rules": checkRules, "project-map": checkProjectMap, "dashboards": checkDashboards})
 	case "alerts":
 		err = subcommand(name, args, stdout, map[string]func([]string, io.Writer) error{"test": testAlerts})
 	case "dashboards":

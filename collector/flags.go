@@ -36,6 +36,7 @@ type config struct {
 	tlsKey     string
 	clientCA   string
 
+	projectMap    string
 	ruleGlobs     settings.Strings
 	builtinRules  bool
 	oncallFile    string
@@ -89,6 +90,7 @@ func (cfg *config) flags() *settings.Set {
 	f.StringVar(&cfg.tlsCert, "tls.cert", cfg.tlsCert, "PEM `file` with the certificate of the listener")
 	f.StringVar(&cfg.tlsKey, "tls.key", cfg.tlsKey, "PEM `file` with its key")
 	f.StringVar(&cfg.clientCA, "tls.client-ca", cfg.clientCA, "PEM `file` with the authorities one of which must have signed a caller's certificate")
+	f.StringVar(&cfg.projectMap, "project-map", cfg.projectMap, "YAML `file` that says which project a container belongs to, served to the agents (default: they use built-in defaults)")
 	f.Var(&cfg.ruleGlobs, "rules", "`pattern` of rule files to evaluate besides the built-in ones; repeatable")
 	f.BoolVar(&cfg.builtinRules, "rules.builtin", cfg.builtinRules, "evaluate the built-in rules")
 	f.StringVar(&cfg.oncallFile, "oncall", cfg.oncallFile, "oncall.yaml `file` that says who is told what (default: alerts are shown, nobody is notified)")

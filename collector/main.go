@@ -22,6 +22,7 @@ import (
 	"github.com/plimsoll/plimsoll/collector/internal/grafana"
 	"github.com/plimsoll/plimsoll/collector/internal/ingest"
 	"github.com/plimsoll/plimsoll/collector/internal/journal"
+	"github.com/plimsoll/plimsoll/collector/internal/mapfile"
 	"github.com/plimsoll/plimsoll/collector/internal/notify"
 	"github.com/plimsoll/plimsoll/collector/internal/rules"
 	"github.com/plimsoll/plimsoll/collector/internal/selfscrape"
@@ -72,6 +73,7 @@ type collector struct {
 	listener  *server.Listener
 	engine    *engine.Engine
 	journal   *journal.Journal
+	projects  *mapfile.File
 	nodes     *ingest.Nodes
 	notify    *notify.Manager
 	rules     *rules.Manager
@@ -98,6 +100,9 @@ func build(cfg config, log *slog.Logger) (c *collector, err error) {
 	}
 	if c.listener, err = server.Listen(cfg.listen, c.access); err != nil {
 		return c, err
+	}
+	if c.projects, err = mapfile.Open(cfg.projectMap, log, reg); err != nil {
+		return c, configError{err}
 	}
 	host := hostName()
 	c.url = cfg.reachedAt(c.listener.URL(host))
@@ -137,7 +142,7 @@ func build(cfg config, log *slog.Logger) (c *collector, err error) {
 		return c, fmt.Errorf("build the page: %w", err)
 	}
 	c.server = server.New(c.listener, server.Routes{
-		Write: c.ingest, Engine: c.engine, Nodes: c.nodes, Rules: c.rules.Handler(), Alertmanager: c.notify.Handler(), UI: page,
+		Write: c.ingest, Engine: c.engine, Nodes: c.nodes, Rules: c.rules.Handler(), Alertmanager: c.notify.Handler(), ProjectMap: c.projects, UI: page,
 		Metrics: server.Metrics(reg, c.engine.WriteMetrics, log), Ready: c.ready, Reload: c.reload,
 	}, c.access, log)
 	return c, nil

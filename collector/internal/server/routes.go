@@ -23,6 +23,7 @@ type Routes struct {
 	Nodes        http.Handler
 	Rules        http.Handler // /api/v1/rules and /api/v1/alerts
 	Alertmanager http.Handler // /api/v2/
+	ProjectMap   http.Handler // /api/project-map, which agents read with their token for writing
 	UI           http.Handler // everything not named here; holds no measured data
 	Metrics      http.Handler
 	Ready        func() error              // nil error: ready
@@ -55,6 +56,7 @@ func (rt Routes) handler(a Access) http.Handler {
 		mux.Handle("/api/v2/", byMethod(a.Require(access.Read, rt.Alertmanager), a.Require(access.Admin, http.MaxBytesHandler(rt.Alertmanager, maxFormBytes))))
 	}
 	handle("/api/nodes", access.Read, rt.Nodes)
+	handle("/api/project-map", access.Known, rt.ProjectMap)
 	mux.HandleFunc("/api/", notFound)
 	handle("/metrics", access.Read, rt.Metrics)
 	handle("/-/reload", access.Admin, reload(rt.Reload))
