@@ -34,6 +34,7 @@ func doctor(cfg config) int {
 	report.identity(eyes)
 	report.kernel(eyes)
 	report.docker(eyes)
+	report.kubernetes(eyes)
 	report.containers(eyes, sampling, quiet)
 	report.projects(eyes)
 	report.dataDir(cfg.dataDir)
@@ -59,11 +60,13 @@ func (r *report) bad(what, format string, args ...any) {
 }
 
 func (r *report) identity(e *eyes) {
-	if e.node.IDC == "" || e.node.Cluster == "" {
-		r.bad("identity", "node=%q idc=%q cluster=%q: give --idc and --cluster, or label the engine with idc= and cluster=", e.node.Node, e.node.IDC, e.node.Cluster)
+	node, conflicts := e.where.settle()
+	r.conflicts(conflicts)
+	if node.IDC == "" || node.Cluster == "" {
+		r.bad("identity", "node=%q idc=%q cluster=%q: give --idc and --cluster, or label the Kubernetes node or the engine", node.Node, node.IDC, node.Cluster)
 		return
 	}
-	r.good("identity", "node=%q idc=%q cluster=%q", e.node.Node, e.node.IDC, e.node.Cluster)
+	r.good("identity", "node=%q idc=%q cluster=%q", node.Node, node.IDC, node.Cluster)
 }
 
 func (r *report) kernel(e *eyes) {

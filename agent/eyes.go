@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -18,6 +17,7 @@ import (
 	"github.com/plimsoll/plimsoll/agent/internal/host"
 	"github.com/plimsoll/plimsoll/agent/internal/identity"
 	"github.com/plimsoll/plimsoll/agent/internal/inventory"
+	"github.com/plimsoll/plimsoll/agent/internal/kubernetes"
 	"github.com/plimsoll/plimsoll/agent/internal/population"
 	"github.com/plimsoll/plimsoll/agent/internal/projects"
 	"github.com/plimsoll/plimsoll/agent/internal/sampler"
@@ -35,7 +35,11 @@ type eyes struct {
 	exits  *exits.Watcher[cgroup.ContainerID] // nil where the kernel can not tell
 	births *population.Watcher                // nil where the kernel can not tell
 	firsts *exits.Watcher[string]             // first processes of cgroups without cgroup.events; nil where there are none
-	node   identity.Node
+	where  *whereabouts
+
+	pods            *kubernetes.Source // nil where Kubernetes is off
+	podsOff         error              // and why
+	namespaceLabels []string
 
 	projects *projects.Keeper // which project a container belongs to
 
@@ -73,11 +77,15 @@ func openEyes(cfg config, log *slog.Logger, reg *prometheus.Registry) (*eyes, er
 	if e.births, e.firsts, err = openBirths(fs, log, reg); err != nil {
 		log.Warn("containers are heard of from the runtimes alone, short-lived ones may be missed", "reason", err)
 	}
-	e.node = identity.Node{IDC: cfg.idc, Cluster: cfg.cluster, Node: cfg.node}
-	if e.incomplete() {
+	e.where = newWhereabouts(cfg, reg)
+	if err := e.openKubernetes(cfg, log, reg); err != nil {
+		e.close()
+		return nil, err
+	}
+	if e.where.incomplete() {
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 		if info, err := e.engine.Probe(ctx); err == nil { // down: its state says so, and run asks again
-			e.complete(info)
+			e.where.say(byEngine, info.Labels["idc"], info.Labels["cluster"])
 		}
 		cancel()
 	}
@@ -86,7 +94,8 @@ func openEyes(cfg config, log *slog.Logger, reg *prometheus.Registry) (*eyes, er
 		return nil, err
 	}
 	projectMap, _ := e.projects.Map()
-	if e.table, err = inventory.New(inventory.Config{Resolver: identity.Resolver{Node: e.node, Projects: projectMap}, Metrics: reg}, time.Now(), log); err != nil {
+	e.where.shown = e.where.node()
+	if e.table, err = inventory.New(inventory.Config{Resolver: identity.Resolver{Node: e.where.shown, Projects: projectMap}, Locate: e.locate, Metrics: reg}, time.Now(), log); err != nil {
 		e.close()
 		return nil, err
 	}
@@ -114,40 +123,6 @@ func openBirths(fs cgroup.FS, log *slog.Logger, reg *prometheus.Registry) (*popu
 	return births, firsts, err
 }
 
-// incomplete says that the flags left the idc or the cluster open.
-func (e *eyes) incomplete() bool { return e.node.IDC == "" || e.node.Cluster == "" }
-
-// complete takes from the engine's labels what the flags left open, and reports whether anything was there.
-func (e *eyes) complete(info docker.Info) bool {
-	before := e.node
-	e.node.IDC = cmp.Or(e.node.IDC, info.Labels["idc"])
-	e.node.Cluster = cmp.Or(e.node.Cluster, info.Labels["cluster"])
-	return e.node != before
-}
-
-// learn waits for an engine that was down at the start and relabels everything with the idc and cluster it names.
-func (e *eyes) learn(ctx context.Context, sampling *sampler.Sampler) error {
-	tick := time.NewTicker(5 * time.Second)
-	defer tick.Stop()
-	for e.incomplete() {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		info, connected := e.engine.Info()
-		if !connected {
-			continue
-		}
-		if e.complete(info) {
-			e.table.SetNode(e.node, time.Now())
-			sampling.SetNode(e.node)
-		}
-		return nil
-	}
-	return nil
-}
-
 func (e *eyes) cgroupUp() float64 {
 	if e.walkErr.Load() != nil {
 		return 0
@@ -158,8 +133,9 @@ func (e *eyes) cgroupUp() float64 {
 func (e *eyes) samplerConfig(cfg config, out sampler.Appender, reg *prometheus.Registry) sampler.Config {
 	c := sampler.Config{
 		Interval: time.Duration(cfg.interval), PeakInterval: time.Duration(cfg.peakInterval),
-		NodeLabels: e.node, FS: e.fs, Node: e.host, Containers: e.table, Out: out, Budget: e.budget, Faults: e.faults,
+		NodeLabels: e.where.shown, Sources: e.sources(), FS: e.fs, Node: e.host, Containers: e.table, Out: out, Budget: e.budget, Faults: e.faults,
 		Vanished: e.engine.Recheck,
+		Groups:   cfg.groups, SlowInterval: time.Duration(cfg.slowInterval), SlowBudget: time.Duration(cfg.slowBudget), Proc: cfg.rootProc,
 	}
 	if e.exits != nil {
 		c.Exits = e.exits
@@ -174,6 +150,9 @@ func (e *eyes) samplerConfig(cfg config, out sampler.Appender, reg *prometheus.R
 func (e *eyes) run(ctx context.Context, sampling *sampler.Sampler) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return e.engine.Run(ctx, e.table) })
+	if e.pods != nil {
+		g.Go(func() error { return e.pods.Run(ctx, e.table.Pods()) })
+	}
 	g.Go(func() error {
 		return e.projects.Run(ctx, func(m *projectmap.Map) { e.table.SetProjects(m, time.Now()) })
 	})

@@ -10,6 +10,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/plimsoll/plimsoll/agent/catalog"
+	"github.com/plimsoll/plimsoll/agent/internal/kubernetes"
 	"github.com/plimsoll/plimsoll/agent/internal/ship"
 	"github.com/plimsoll/plimsoll/agent/internal/spool"
 	"github.com/plimsoll/plimsoll/agent/settings"
@@ -17,24 +19,33 @@ import (
 
 // config is everything the flags say. DESIGN section 8 lists them.
 type config struct {
-	urls          settings.Strings
-	tokenFile     string
-	username      string
-	passwordFile  string
-	caFile        string
-	certFile      string
-	keyFile       string
-	compression   string
-	order         string
-	interval      settings.Duration
-	peakInterval  settings.Duration
-	idc           string
-	cluster       string
-	node          string
-	projectMap    string
-	mapEvery      settings.Duration
-	dockerHost    string
-	kubernetes    string
+	urls         settings.Strings
+	tokenFile    string
+	username     string
+	passwordFile string
+	caFile       string
+	certFile     string
+	keyFile      string
+	compression  string
+	order        string
+	interval     settings.Duration
+	peakInterval settings.Duration
+	slowInterval settings.Duration
+	slowBudget   settings.Duration
+	enable       settings.Strings
+	disable      settings.Strings
+	groups       catalog.Groups
+	idc          string
+	cluster      string
+	node         string
+	projectMap   string
+	mapEvery     settings.Duration
+	dockerHost   string
+	kubernetes   string
+	kubeconfig   string
+
+	idcNodeLabel, clusterNodeLabel, namespaceLabels settings.Strings
+
 	rootCgroup    string
 	rootProc      string
 	rootSys       string
@@ -53,6 +64,7 @@ func defaults() config {
 	return config{
 		compression: string(ship.Auto), order: string(ship.AutoOrder),
 		interval: settings.Duration(15 * time.Second), peakInterval: settings.Duration(time.Second),
+		slowInterval: settings.Duration(time.Minute), slowBudget: settings.Duration(100 * time.Millisecond),
 		projectMap: mapOfCollector, mapEvery: settings.Duration(30 * time.Second),
 		dockerHost: "unix:///var/run/docker.sock", kubernetes: "auto",
 		rootCgroup: "/sys/fs/cgroup", rootProc: "/proc", rootSys: "/sys",
@@ -78,13 +90,21 @@ func (cfg *config) flags() *settings.Set {
 	f.StringVar(&cfg.order, "remote-write.order", cfg.order, "after an outage: `auto` (as the receiver allows), fresh-first or in-order")
 	f.Var(&cfg.interval, "interval", "`time` between full readings")
 	f.Var(&cfg.peakInterval, "peak-interval", "`time` between readings for the peaks; divides --interval")
-	f.StringVar(&cfg.idc, "idc", cfg.idc, "`name` of the data centre (default: the engine's label idc)")
-	f.StringVar(&cfg.cluster, "cluster", cfg.cluster, "`name` of the cluster (default: the engine's label cluster)")
+	f.Var(&cfg.slowInterval, "slow-interval", "`time` between readings of the slow groups of metrics, at each --interval if that is longer")
+	f.Var(&cfg.enable, "metrics.enable", "`groups` of metrics to send besides the default ones, or all; METRICS.md lists them")
+	f.Var(&cfg.disable, "metrics.disable", "`groups` of metrics not to send, or all but the core")
+	f.Var(&cfg.slowBudget, "limit.slow", "most `time` of a full round spent on the slow groups; what is left over waits for the next round")
+	f.StringVar(&cfg.idc, "idc", cfg.idc, "`name` of the data centre (default: a label of the Kubernetes node, else the engine's label idc)")
+	f.StringVar(&cfg.cluster, "cluster", cfg.cluster, "`name` of the cluster (default: a label of the Kubernetes node, else the engine's label cluster)")
 	f.StringVar(&cfg.node, "node", cfg.node, "`name` of this node (default: the host name)")
 	f.StringVar(&cfg.projectMap, "project-map", cfg.projectMap, "`file` that says which project a container belongs to, or collector: ask the collector behind the first --remote-write.url")
 	f.Var(&cfg.mapEvery, "project-map.interval", "`time` between two looks for a new project map")
 	f.StringVar(&cfg.dockerHost, "docker.host", cfg.dockerHost, "`address` of the Docker engine, unix:// or tcp://")
-	f.StringVar(&cfg.kubernetes, "kubernetes", cfg.kubernetes, "read pods from the API server: `auto`, on or off; this version has no Kubernetes source, so auto is off")
+	f.StringVar(&cfg.kubernetes, "kubernetes", cfg.kubernetes, "read pods from the API server: `auto` (with a service account or a kubeconfig), on or off")
+	f.StringVar(&cfg.kubeconfig, "kubernetes.kubeconfig", cfg.kubeconfig, "`file` that says where the API server is (default: the service account of the agent's pod)")
+	f.Var(&cfg.idcNodeLabel, "idc.node-label", "`labels` of the Kubernetes node that name the data centre, the first that is there counts; repeatable (default idc, topology.kubernetes.io/region, topology.kubernetes.io/zone)")
+	f.Var(&cfg.clusterNodeLabel, "cluster.node-label", "`labels` of the Kubernetes node that name the cluster; repeatable (default cluster)")
+	f.Var(&cfg.namespaceLabels, "kubernetes.namespace-labels", "`labels` of namespaces to pass on in kube_namespace_labels; repeatable (default project, team, tier)")
 	f.StringVar(&cfg.rootCgroup, "root.cgroup", cfg.rootCgroup, "`directory` where the host's cgroup tree is mounted")
 	f.StringVar(&cfg.rootProc, "root.proc", cfg.rootProc, "`directory` where the host's /proc is mounted")
 	f.StringVar(&cfg.rootSys, "root.sys", cfg.rootSys, "`directory` where the host's /sys is mounted")
@@ -126,18 +146,33 @@ func (cfg *config) parse(args []string, stdout io.Writer, more ...func(*flag.Fla
 	if _, err := ship.ParseOrder(cfg.order); err != nil {
 		return fmt.Errorf("--remote-write.order: %w", err)
 	}
+	var err error
+	if cfg.groups, err = catalog.ParseGroups(cfg.enable, cfg.disable); err != nil {
+		return err
+	}
+	if cfg.slowInterval <= 0 || cfg.slowBudget <= 0 {
+		return fmt.Errorf("--slow-interval=%s --limit.slow=%s: both must be more than 0; --metrics.disable switches groups off", time.Duration(cfg.slowInterval), time.Duration(cfg.slowBudget))
+	}
 	if cfg.projectMap == "" {
 		return errors.New("--project-map is empty: name a file, or say collector")
 	}
 	if time.Duration(cfg.mapEvery) < 100*time.Millisecond {
 		return fmt.Errorf("--project-map.interval=%s is below 100ms", time.Duration(cfg.mapEvery))
 	}
-	switch cfg.kubernetes {
-	case "auto", "off":
-	case "on":
-		return errors.New("--kubernetes=on: this version has no Kubernetes source; use auto or off")
-	default:
-		return fmt.Errorf("--kubernetes=%q: use auto, on or off", cfg.kubernetes)
+	if _, err := kubernetes.ParseMode(cfg.kubernetes); err != nil {
+		return fmt.Errorf("--kubernetes=%w", err)
+	}
+	for _, list := range []struct {
+		of       *settings.Strings
+		fallback settings.Strings
+	}{
+		{&cfg.idcNodeLabel, settings.Strings{"idc", "topology.kubernetes.io/region", "topology.kubernetes.io/zone"}},
+		{&cfg.clusterNodeLabel, settings.Strings{"cluster"}},
+		{&cfg.namespaceLabels, settings.Strings{"project", "team", "tier"}},
+	} {
+		if len(*list.of) == 0 {
+			*list.of = list.fallback
+		}
 	}
 	if cfg.logFormat != "text" && cfg.logFormat != "json" {
 		return fmt.Errorf("--log.format=%q: use text or json", cfg.logFormat)

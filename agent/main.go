@@ -73,7 +73,7 @@ func run(cfg config) int {
 	stopped, release := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer release()
 	log.Info("plimsoll-agent is up", "version", version, "listen", web.address(), "receivers", cfg.receivers(), "cgroup", eyes.fs.Version().String(),
-		"node", eyes.node.Node, "idc", eyes.node.IDC, "cluster", eyes.node.Cluster, "interval", time.Duration(cfg.interval), "data_dir", cfg.dataDir)
+		"node", eyes.where.shown.Node, "idc", eyes.where.shown.IDC, "cluster", eyes.where.shown.Cluster, "interval", time.Duration(cfg.interval), "data_dir", cfg.dataDir)
 
 	if err := runAll(stopped, eyes, sampling, shippers, spooled, web); err != nil {
 		log.Error("plimsoll-agent failed", "error", err)

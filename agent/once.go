@@ -10,6 +10,7 @@ import (
 
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
 	"github.com/plimsoll/plimsoll/agent/internal/sampler"
+	"github.com/plimsoll/plimsoll/agent/settings"
 )
 
 // once is `plimsoll-agent once`: one sample as Prometheus text on standard output, complaints on standard error.
@@ -20,6 +21,7 @@ func once(cfg config) int {
 		return refuse(log, err)
 	}
 	defer eyes.close()
+	cfg.slowInterval, cfg.slowBudget = cfg.interval, settings.Duration(time.Minute) // one reading of everything
 	sampling, err := sampler.New(eyes.samplerConfig(cfg, nil, nil), log)
 	if err != nil {
 		return refuse(log, err)
@@ -44,6 +46,11 @@ func (e *eyes) look(log *slog.Logger, sampling *sampler.Sampler) {
 	}
 	for _, c := range containers {
 		e.table.Started(c, now)
+	}
+	if e.pods != nil {
+		if err := e.pods.Look(ctx, e.table.Pods()); err != nil {
+			log.Warn("Kubernetes is not available; containers of pods are not shown", "reason", err)
+		}
 	}
 	var found []cgroup.Found
 	if err := e.walk(sampling)(func(f cgroup.Found) { found = append(found, f) }); err != nil {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
+	"github.com/plimsoll/plimsoll/agent/internal/identity"
 	"github.com/plimsoll/plimsoll/agent/internal/kubernetes"
 )
 
@@ -154,4 +155,12 @@ func (t *Table) unnamed() []Unresolved {
 		sandboxes[u.podUID] = u
 	}
 	return list
+}
+
+// Identify gives what is not in the table the labels a container with these facts would have: a workload its pods' project.
+func (t *Table) Identify(f identity.Facts) (identity.Labels, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	labels, _, err := t.resolver.Labels(f)
+	return labels, err
 }

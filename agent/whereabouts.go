@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/plimsoll/plimsoll/agent/internal/identity"
+	"github.com/plimsoll/plimsoll/agent/internal/sampler"
+)
+
+// whereabouts settles idc and cluster from those who say something about them: the flags, the labels of the Kubernetes node, the labels
+// of the Docker engine, in this order.
+type whereabouts struct {
+	name    string
+	changed chan struct{}
+	shown   identity.Node // what the parts were built with
+
+	mu     sync.Mutex
+	claims [3]identity.Claim
+}
+
+// The places in claims.
+const (
+	byFlags = iota
+	byNodeLabels
+	byEngine
+)
+
+func newWhereabouts(cfg config, reg *prometheus.Registry) *whereabouts {
+	w := &whereabouts{name: cfg.node, changed: make(chan struct{}, 1)}
+	w.claims = [...]identity.Claim{{Source: "the flags", IDC: cfg.idc, Cluster: cfg.cluster}, {Source: "the node's labels"}, {Source: "the engine's labels"}}
+	for _, label := range [...]string{"idc", "cluster"} {
+		labels := prometheus.Labels{"label": label}
+		reg.MustRegister(
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_agent_identity_conflict", Help: "1 when two of flags, node labels and engine labels disagree on the label; doctor names them.", ConstLabels: labels}, func() float64 {
+				_, conflicts := w.settle()
+				for _, c := range conflicts {
+					if c.Label == label {
+						return 1
+					}
+				}
+				return 0
+			}),
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_agent_identity_missing", Help: "1 when nobody says the label.", ConstLabels: labels}, func() float64 {
+				n, _ := w.settle()
+				if label == "idc" && n.IDC == "" || label == "cluster" && n.Cluster == "" {
+					return 1
+				}
+				return 0
+			}))
+	}
+	return w
+}
+
+func (w *whereabouts) settle() (identity.Node, []identity.Conflict) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return identity.Settle(w.name, w.claims[:])
+}
+
+func (w *whereabouts) node() identity.Node {
+	n, _ := w.settle()
+	return n
+}
+
+// incomplete says that idc or cluster is open.
+func (w *whereabouts) incomplete() bool {
+	n := w.node()
+	return n.IDC == "" || n.Cluster == ""
+}
+
+// say takes what one source says now.
+func (w *whereabouts) say(by int, idc, cluster string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if c := &w.claims[by]; c.IDC != idc || c.Cluster != cluster {
+		c.IDC, c.Cluster = idc, cluster
+		select {
+		case w.changed <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// learn relabels everything when what is said changes: an engine or an API server that was down at the start, a node relabelled.
+func (e *eyes) learn(ctx context.Context, sampling *sampler.Sampler) error {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	shown := e.where.shown
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-e.where.changed:
+		case <-tick.C:
+			if info, connected := e.engine.Info(); connected {
+				e.where.say(byEngine, info.Labels["idc"], info.Labels["cluster"])
+			}
+		}
+		if now := e.where.node(); now != shown {
+			shown = now
+			e.table.SetNode(now, time.Now())
+			sampling.SetNode(now)
+		}
+	}
+}
