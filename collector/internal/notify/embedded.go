@@ -37,16 +37,17 @@ type embedded struct {
 	log      *slog.Logger
 	external *url.URL
 
-	alerts   *mem.Alerts
-	silences *silence.Silences
-	silencer *silence.Silencer
-	sent     *nflog.Log
-	marker   marker.GroupMarker
-	api      *api.API
-	pipeline *amnotify.PipelineBuilder
-	dispatch *dispatch.DispatcherMetrics
-	robots   *robot.Robots
-	recorder eventrecorder.Recorder // the zero value records nothing
+	alerts                 *mem.Alerts
+	silences               *silence.Silences
+	silencer               *silence.Silencer
+	sent                   *nflog.Log
+	marker                 marker.GroupMarker
+	api                    *api.API
+	pipeline               *amnotify.PipelineBuilder
+	dispatch               *dispatch.DispatcherMetrics
+	robots                 *robot.Robots
+	keptSent, keptSilences *durable
+	recorder               eventrecorder.Recorder // the zero value records nothing
 
 	mu      sync.Mutex // one reload at a time
 	running bool
@@ -73,6 +74,11 @@ func openEmbedded(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*emb
 	if err != nil {
 		return nil, fmt.Errorf("notify: %w", err)
 	}
+	for _, name := range []string{"nflog", "silences"} {
+		if err := mend(filepath.Join(cfg.DataDir, name)); err != nil {
+			return nil, fmt.Errorf("notify: %w", err)
+		}
+	}
 	own := prometheus.NewRegistry()
 	e := &embedded{cfg: cfg, log: log, external: external, robots: robot.New(log), marker: marker.NewGroupMarker()}
 	e.sent, err = nflog.New(nflog.Options{
@@ -90,6 +96,9 @@ func openEmbedded(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*emb
 	})
 	if err != nil {
 		return nil, fmt.Errorf("notify: read %s: %w", e.silencesFile(), err)
+	}
+	if err := e.keep(reg); err != nil {
+		return nil, err
 	}
 	e.silencer = silence.NewSilencer(e.silences, log, e.recorder)
 	e.alerts, err = mem.NewAlerts(context.Background(), alertGCInterval, cfg.MaxAlertsPerName, e.silencer, log, e.recorder, own, features)
@@ -113,6 +122,7 @@ func openEmbedded(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*emb
 	first, err := e.newRouting(conf)
 	if err != nil {
 		e.alerts.Close()
+		e.forget()
 		return nil, err
 	}
 	e.publish(first)
@@ -150,7 +160,9 @@ func withoutEmpty(labels model.LabelSet) model.LabelSet {
 	return kept
 }
 
-func (e *embedded) handler() http.Handler { return e.api.Register(route.New(), "/") }
+func (e *embedded) handler() http.Handler {
+	return owned(e.api.Register(route.New(), "/"), e.cfg.MaxSilence, time.Now)
+}
 
 func (e *embedded) reload(context.Context) error {
 	conf, err := load(e.cfg)
@@ -175,8 +187,12 @@ func (e *embedded) reload(context.Context) error {
 func (e *embedded) run(ctx context.Context) error {
 	var snapshots sync.WaitGroup
 	over := make(chan struct{})
-	snapshots.Go(func() { e.sent.Maintenance(e.cfg.SnapshotInterval, e.sentFile(), over, nil) })
-	snapshots.Go(func() { e.silences.Maintenance(e.cfg.SnapshotInterval, e.silencesFile(), over, nil) })
+	snapshots.Go(func() {
+		e.sent.Maintenance(e.cfg.SnapshotInterval, e.sentFile(), over, collectAnd(e.sent.GC, e.keptSent))
+	})
+	snapshots.Go(func() {
+		e.silences.Maintenance(e.cfg.SnapshotInterval, e.silencesFile(), over, collectAnd(e.silences.GC, e.keptSilences))
+	})
 
 	e.mu.Lock()
 	e.running = true
@@ -192,5 +208,42 @@ func (e *embedded) run(ctx context.Context) error {
 	close(over) // each writes once more before it returns
 	snapshots.Wait()
 	e.alerts.Close()
+	e.forget()
 	return nil
+}
+
+// keep makes every change of silences and of the log of notifications durable before it takes effect for anybody.
+func (e *embedded) keep(reg prometheus.Registerer) error {
+	failed := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "plimsoll_collector_notify_state_write_failures_total", Help: "Changes of silences and of the log of notifications that did not reach the disk at once.",
+	}, []string{"file"})
+	if err := reg.Register(failed); err != nil {
+		return fmt.Errorf("notify: %w", err)
+	}
+	var err error
+	if e.keptSent, err = openDurable(e.sentFile(), e.sent.Snapshot, failed.WithLabelValues("nflog")); err != nil {
+		return err
+	}
+	if e.keptSilences, err = openDurable(e.silencesFile(), e.silences.Snapshot, failed.WithLabelValues("silences")); err != nil {
+		e.keptSent.close()
+		return err
+	}
+	e.sent.SetBroadcast(e.keptSent.append)
+	e.silences.SetBroadcast(e.keptSilences.append)
+	return nil
+}
+
+func (e *embedded) forget() {
+	e.keptSent.close()
+	e.keptSilences.close()
+}
+
+// collectAnd forgets what is over, then writes the state anew.
+func collectAnd(collect func() (int, error), d *durable) func() (int64, error) {
+	return func() (int64, error) {
+		if _, err := collect(); err != nil {
+			return 0, err
+		}
+		return d.compact()
+	}
 }

@@ -30,8 +30,8 @@ type Config struct {
 	RemoteURL string
 	// ExternalURL is where users reach the collector, for links in notifications.
 	ExternalURL string
-	// SnapshotInterval is how often silences and the log of notifications are written: a kill -9 loses at most this much
-	// of them. Default 5 s.
+	// SnapshotInterval is how often the files of silences and of the log of notifications are written anew, without what
+	// is over. Changes are appended to them at once. Default 1 min.
 	SnapshotInterval time.Duration
 	// Retention of expired silences and of the log of notifications. Default 120 h.
 	Retention time.Duration
@@ -47,7 +47,7 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	setDefault(&c.SnapshotInterval, 5*time.Second)
+	setDefault(&c.SnapshotInterval, time.Minute)
 	setDefault(&c.Retention, 120*time.Hour)
 	setDefault(&c.MaxAlertsPerName, 20_000)
 	setDefault(&c.MaxSilence, 30*24*time.Hour)

@@ -96,12 +96,11 @@ func (d *document) channels(r *receiver, smtp map[string]any) map[string]func(*y
 			"color": `{{ if eq .Status "resolved" }}good{{ else if eq .CommonLabels.severity "critical" }}danger{{ else }}warning{{ end }}`,
 		}, "channel"),
 		"pagerduty": simple("pagerduty_configs", "pagerduty", "routing_key_file", false, map[string]any{
-			"description": `{{ template "plimsoll.title" . }}`, "client": "Plimsoll", "client_url": "{{ .ExternalURL }}",
+			"description": `{{ template "plimsoll.title" . }}: {{ template "plimsoll.what" (index .Alerts 0) }}`, "client": "Plimsoll", "client_url": "{{ .ExternalURL }}",
 			"severity": `{{ with .CommonLabels.severity }}{{ if match "^(critical|warning|info)$" . }}{{ . }}{{ else }}error{{ end }}{{ else }}error{{ end }}`,
 			"class":    "{{ .CommonLabels.alertname }}", "group": "{{ .CommonLabels.project }}", "component": "{{ .CommonLabels.workload }}", "source": "{{ .CommonLabels.idc }}/{{ .CommonLabels.cluster }}",
-			// Values are read as YAML once rendered, so a text with a colon must be quoted.
+			// No text of an alert: values are read as YAML once rendered, and a colon would make a map of it.
 			"details": map[string]string{
-				"summary": "{{ (index .Alerts 0).Annotations.summary | toJson }}", "description": "{{ (index .Alerts 0).Annotations.description | toJson }}",
 				"where": `{{ template "plimsoll.place" .CommonLabels }}`, "when": `{{ template "plimsoll.when" (index .Alerts 0) }}`,
 			},
 			"links": []map[string]string{{"href": "{{ (index .Alerts 0).Annotations.runbook_url }}", "text": "Runbook"}, {"href": "{{ (index .Alerts 0).Annotations.dashboard_url }}", "text": "Dashboard"}},
