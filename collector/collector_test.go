@@ -238,7 +238,9 @@ func TestWhatTheOperatorMustChangeEndsWithTwoAndNamesIt(t *testing.T) {
 	badTokens := file(t, "tokens.yaml", "tokens:\n- {name: a, sha256: beef, scopes: [read]}\n")
 	badRules := file(t, "rules.yaml", "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: 'sum('\n")
 	badReceivers := file(t, "alertmanager.yml", "route:\n  receiver: nobody\nreceivers: []\n")
+	badMap := file(t, "project-map.yaml", "rules:\n- match: {name: {regexp: '['}}\n  project: p\n")
 	for want, args := range map[string][]string{
+		badMap + ":2":                {"--project-map=" + badMap},
 		"--auth.anonymous":           {"--listen=0.0.0.0:0"},
 		"--retention=2h0m0s":         {"--retention=2h"},
 		"not a directory":            {"--data-dir=" + notADirectory + "/below"},
@@ -258,19 +260,20 @@ func TestWhatTheOperatorMustChangeEndsWithTwoAndNamesIt(t *testing.T) {
 func TestWrongUsageNamesWhatIsKnown(t *testing.T) {
 	badConfig := file(t, "collector.yaml", "listen: 127.0.0.1:0\nretenton: 30d\n")
 	for want, args := range map[string][]string{
-		`unknown command "serve"`:             {"serve"},
-		"did you mean --retention?":           {"--retenton=30d"},
-		"unknown flag --engine.write-url":     {"--engine.write-url=http://x"},
-		badConfig + ":2":                      {"--config=" + badConfig},
-		"check what? Known are config":        {"check"},
-		`unknown command "check project-map"`: {"check", "project-map"},
-		"dashboards export: give one":         {"dashboards", "export"},
-		"check rules: which files?":           {"check", "rules"},
-		"alerts test: which files?":           {"alerts", "test"},
-		"exclude each other":                  {"--alertmanager.config=a", "--alertmanager.url=http://b"},
-		`--grafana.url="grafana"`:             {"--grafana.url=grafana"},
-		"--limit.labels must not be 0":        {"--limit.labels=0"},
-		`--log.format="xml"`:                  {"--log.format=xml"},
+		`unknown command "serve"`:          {"serve"},
+		"did you mean --retention?":        {"--retenton=30d"},
+		"unknown flag --engine.write-url":  {"--engine.write-url=http://x"},
+		badConfig + ":2":                   {"--config=" + badConfig},
+		"check what? Known are config":     {"check"},
+		`unknown command "check alerts"`:   {"check", "alerts"},
+		"check project-map: give one file": {"check", "project-map"},
+		"dashboards export: give one":      {"dashboards", "export"},
+		"check rules: which files?":        {"check", "rules"},
+		"alerts test: which files?":        {"alerts", "test"},
+		"exclude each other":               {"--alertmanager.config=a", "--alertmanager.url=http://b"},
+		`--grafana.url="grafana"`:          {"--grafana.url=grafana"},
+		"--limit.labels must not be 0":     {"--limit.labels=0"},
+		`--log.format="xml"`:               {"--log.format=xml"},
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := command(args, &stdout, &stderr); code != exitUsage || !strings.Contains(stderr.String(), want) {
@@ -283,6 +286,7 @@ func TestCommandsThatOnlyLook(t *testing.T) {
 	good := file(t, "rules.yaml", "groups:\n- name: g\n  rules:\n  - alert: A\n    expr: up == 0\n")
 	dir := t.TempDir()
 	for want, args := range map[string][]string{
+		"rules, 9 tests":                       {"check", "project-map", "../deploy/project-map.example.yaml"},
 		"plimsoll-collector " + version:        {"version"},
 		"--limit.write-body":                   {"--help"},
 		"1 groups, 1 rules":                    {"check", "rules", good},
@@ -295,7 +299,11 @@ func TestCommandsThatOnlyLook(t *testing.T) {
 			t.Errorf("%v: code %d, want %q in %s%s", args, code, want, stdout.String(), stderr.String())
 		}
 	}
+	failing := file(t, "project-map.yaml", "tests: [{given: {name: a}, project: b}]\n")
 	var stdout, stderr bytes.Buffer
+	if code := command([]string{"check", "project-map", failing}, &stdout, &stderr); code != exitError || !strings.Contains(stderr.String(), failing+":1: test fails") {
+		t.Errorf("check project-map: code %d, %s", code, stderr.String())
+	}
 	if code := command([]string{"check", "config", "--rules=/nothing/*.yaml", "--retention=1h", "--listen=:1"}, &stdout, &stderr); code != exitUsage ||
 		!strings.Contains(stderr.String(), "--retention") || !strings.Contains(stderr.String(), "--auth.anonymous") {
 		t.Errorf("check config: code %d, %s", code, stderr.String())
