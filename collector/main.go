@@ -19,6 +19,7 @@ import (
 	"github.com/plimsoll/plimsoll/alerts"
 	"github.com/plimsoll/plimsoll/collector/internal/access"
 	"github.com/plimsoll/plimsoll/collector/internal/engine"
+	"github.com/plimsoll/plimsoll/collector/internal/exits"
 	"github.com/plimsoll/plimsoll/collector/internal/grafana"
 	"github.com/plimsoll/plimsoll/collector/internal/ingest"
 	"github.com/plimsoll/plimsoll/collector/internal/journal"
@@ -142,7 +143,7 @@ func build(cfg config, log *slog.Logger) (c *collector, err error) {
 		return c, fmt.Errorf("build the page: %w", err)
 	}
 	c.server = server.New(c.listener, server.Routes{
-		Write: c.ingest, Engine: c.engine, Nodes: c.nodes, Rules: c.rules.Handler(), Alertmanager: c.notify.Handler(), ProjectMap: c.projects, UI: page,
+		Write: c.ingest, Engine: c.engine, Nodes: c.nodes, Exits: exits.New(c.engine, nil), Rules: c.rules.Handler(), Alertmanager: c.notify.Handler(), ProjectMap: c.projects, UI: page,
 		Metrics: server.Metrics(reg, c.engine.WriteMetrics, log), Ready: c.ready, Reload: c.reload,
 	}, c.access, log)
 	return c, nil

@@ -21,6 +21,7 @@ type Routes struct {
 	Write        http.Handler
 	Engine       http.Handler // the query API under /api/v1/ and /prometheus/, and /vmui/
 	Nodes        http.Handler
+	Exits        http.Handler // /api/exits
 	Rules        http.Handler // /api/v1/rules and /api/v1/alerts
 	Alertmanager http.Handler // /api/v2/
 	ProjectMap   http.Handler // /api/project-map, which agents read with their token for writing
@@ -56,6 +57,7 @@ func (rt Routes) handler(a Access) http.Handler {
 		mux.Handle("/api/v2/", byMethod(a.Require(access.Read, rt.Alertmanager), a.Require(access.Admin, http.MaxBytesHandler(rt.Alertmanager, maxFormBytes))))
 	}
 	handle("/api/nodes", access.Read, rt.Nodes)
+	handle("/api/exits", access.Read, rt.Exits)
 	handle("/api/project-map", access.Known, rt.ProjectMap)
 	mux.HandleFunc("/api/", notFound)
 	handle("/metrics", access.Read, rt.Metrics)
