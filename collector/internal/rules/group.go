@@ -24,6 +24,7 @@ type group struct {
 	cfg     Config
 	ports   Ports
 	metrics *metrics
+	state   *stateFile
 	log     *slog.Logger
 
 	woken   chan struct{}
@@ -31,10 +32,12 @@ type group struct {
 	stopped chan struct{}
 
 	// Only the goroutine of run uses these.
-	vmalert *rule.Group
-	told    map[model.Fingerprint]told
-	last    time.Time
-	broken  map[string]bool // rules whose last evaluation failed
+	vmalert   *rule.Group
+	told      map[model.Fingerprint]told
+	last      time.Time
+	broken    map[string]bool // rules whose last evaluation failed
+	saved     past            // what the state file has
+	savedKeep map[model.Fingerprint]time.Time
 
 	view atomic.Pointer[groupView]
 	left past // what was known when run returned; read after stopped is closed
@@ -50,7 +53,7 @@ func (m *Manager) newGroups(defs []definition) []*group {
 	groups := make([]*group, len(defs))
 	for i, def := range defs {
 		g := &group{
-			def: def, interval: def.Interval, cfg: m.cfg, ports: m.ports, metrics: m.metrics,
+			def: def, interval: def.Interval, cfg: m.cfg, ports: m.ports, metrics: m.metrics, state: m.state,
 			log:   m.log.With("file", def.File, "group", def.Name),
 			woken: make(chan struct{}, 1), stopped: make(chan struct{}),
 			told: map[model.Fingerprint]told{}, broken: map[string]bool{},
@@ -147,6 +150,7 @@ func (g *group) evaluate(ctx context.Context, at time.Time) {
 		g.outcome(storing, g.ports.Append(out.series))
 	}
 	g.tell(ctx, at)
+	g.save()
 	took := time.Since(begin)
 	g.metrics.duration.WithLabelValues(g.def.File, g.def.Name).Set(took.Seconds())
 	g.view.Store(g.observe(at, took))

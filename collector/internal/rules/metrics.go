@@ -3,14 +3,15 @@ package rules
 import "github.com/prometheus/client_golang/prometheus"
 
 type metrics struct {
-	evaluations *prometheus.CounterVec
-	failures    *prometheus.CounterVec
-	duration    *prometheus.GaugeVec
-	interval    *prometheus.GaugeVec
-	missed      *prometheus.CounterVec
-	alerts      *prometheus.GaugeVec
-	kicks       prometheus.Counter
-	reloadTotal *prometheus.CounterVec
+	evaluations   *prometheus.CounterVec
+	failures      *prometheus.CounterVec
+	duration      *prometheus.GaugeVec
+	interval      *prometheus.GaugeVec
+	missed        *prometheus.CounterVec
+	alerts        *prometheus.GaugeVec
+	kicks         prometheus.Counter
+	reloadTotal   *prometheus.CounterVec
+	stateFailures prometheus.Counter
 }
 
 func newMetrics(reg prometheus.Registerer) *metrics {
@@ -49,11 +50,15 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "plimsoll_collector_rule_reloads_total",
 			Help: "Reloads of the rule files by result.",
 		}, []string{"result"}),
+		stateFailures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "plimsoll_collector_rule_state_write_failures_total",
+			Help: "Writes of the state of alerts that failed: a crash now may begin a `for` anew.",
+		}),
 	}
 	for _, result := range []string{"success", "failure"} {
 		m.reloadTotal.WithLabelValues(result)
 	}
-	reg.MustRegister(m.evaluations, m.failures, m.duration, m.interval, m.missed, m.alerts, m.kicks, m.reloadTotal)
+	reg.MustRegister(m.evaluations, m.failures, m.duration, m.interval, m.missed, m.alerts, m.kicks, m.reloadTotal, m.stateFailures)
 	return m
 }
 

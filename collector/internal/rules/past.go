@@ -87,6 +87,32 @@ func (g *group) remember() past {
 	return p
 }
 
+// keepUntil is until when alerts fire on although their condition is over.
+func (g *group) keepUntil() map[model.Fingerprint]time.Time {
+	keepFor := map[string]time.Duration{}
+	for _, r := range g.def.Rules {
+		if r.Alert != "" {
+			keepFor[r.Alert] = max(keepFor[r.Alert], r.KeepFiringFor.Duration())
+		}
+	}
+	until := map[model.Fingerprint]time.Time{}
+	for a := range g.active(notifier.StateFiring) {
+		if !a.KeepFiringSince.IsZero() {
+			labels := labelSet(a.Labels)
+			until[labels.Fingerprint()] = a.KeepFiringSince.Add(keepFor[a.Name])
+		}
+	}
+	return until
+}
+
+// pastOf is what the state file knows of the group or, when that is nothing, the ALERTS series.
+func (g *group) pastOf(ctx context.Context, now time.Time) past {
+	if p, known := g.state.past(g.def.key(), now, g.cfg.RestoreGrace); known {
+		return p
+	}
+	return g.pastFromEngine(ctx, now)
+}
+
 // pastFromEngine reads what the group wrote before the program ended.
 func (g *group) pastFromEngine(ctx context.Context, now time.Time) past {
 	p := newPast()

@@ -41,6 +41,11 @@ func (m *Manager) replace(defs []definition) past {
 		changed = append(changed, g)
 	}
 	m.groups = groups
+	keys := map[string]bool{}
+	for _, g := range groups {
+		keys[g.def.key()] = true
+	}
+	m.state.keep(keys)
 	removed := newPast()
 	if m.ctx == nil {
 		return removed

@@ -88,6 +88,9 @@ type Config struct {
 	ResendInterval time.Duration
 	// RestoreWindow is how far back the state of alerts is looked for at start. Default 1 h.
 	RestoreWindow time.Duration
+	// StateFile keeps the state of alerts over a restart or crash. Empty: it is read from the ALERTS series alone, which
+	// may lack the last seconds.
+	StateFile string
 	// RestoreGrace is how long after start an alert that fired before is given to show again before it is reported as
 	// resolved: the data of the time the collector was away arrives late. Default 5 min.
 	RestoreGrace time.Duration
@@ -117,6 +120,7 @@ type Manager struct {
 	ports   Ports
 	log     *slog.Logger
 	metrics *metrics
+	state   *stateFile
 	kicks   chan struct{}
 
 	mu      sync.RWMutex
@@ -146,6 +150,9 @@ func New(cfg Config, ports Ports, log *slog.Logger, reg prometheus.Registerer) (
 	if err != nil {
 		return nil, err
 	}
+	if m.state, err = openState(cfg.StateFile, cfg.RestoreWindow, time.Now()); err != nil {
+		log.Warn("state of alerts is read from the ALERTS series instead", "err", err)
+	}
 	m.groups = m.newGroups(defs)
 	return m, nil
 }
@@ -158,9 +165,10 @@ func (m *Manager) Run(ctx context.Context) error {
 	m.mu.Lock()
 	m.ctx = ctx
 	for _, g := range m.groups {
-		m.start(g, func(now time.Time) past { return g.pastFromEngine(ctx, now) })
+		m.start(g, func(now time.Time) past { return g.pastOf(ctx, now) })
 	}
 	m.mu.Unlock()
+	m.running.Go(func() { m.state.run(ctx, m.stateWritten) })
 
 	for ctx.Err() == nil {
 		select {
@@ -175,6 +183,14 @@ func (m *Manager) Run(ctx context.Context) error {
 	m.mu.Unlock()
 	m.running.Wait()
 	return nil
+}
+
+// stateWritten counts and logs what became of a write of the state file.
+func (m *Manager) stateWritten(err error) {
+	if err != nil {
+		m.metrics.stateFailures.Inc()
+		m.log.Error("the state of alerts is not on disk", "err", err)
+	}
 }
 
 func sleep(ctx context.Context, d time.Duration) {
