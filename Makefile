@@ -23,7 +23,7 @@ TESTFLAGS    ?=
 RUNFLAGS     ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check generate images clean help
+.PHONY: build run test check generate images show-cgroup2 clean help
 
 build: ## build bin/plimsoll-agent and bin/plimsoll-collector
 	go build -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/plimsoll-agent ./agent
@@ -50,8 +50,11 @@ images: build ## build the images plimsoll-agent:dev and plimsoll-collector:dev 
 	$(DOCKER) build -t $(IMAGE_PREFIX)plimsoll-agent:$(IMAGE_TAG) -f deploy/docker/Dockerfile.agent bin
 	$(DOCKER) build -t $(IMAGE_PREFIX)plimsoll-collector:$(IMAGE_TAG) -f deploy/docker/Dockerfile.collector bin
 
+show-cgroup2: ## compare the agent with cAdvisor and the kernel's files on cgroup v2, in a QEMU guest: about three minutes
+	.ci/peers/cgroup2/show.sh
+
 clean: ## remove bin/; the state of make run in ./data stays
 	rm -rf bin
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
