@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/VictoriaMetrics/metricsql"
 	"go.yaml.in/yaml/v3"
@@ -23,10 +24,12 @@ type rule struct {
 	Labels, Annotations map[string]string
 }
 
-// pack reads all rules of the embedded files, by alert or record name.
-func pack(t *testing.T) map[string]rule {
+func (r rule) name() string { return r.Alert + r.Record }
+
+// pack reads all rules of the embedded files. An alert may have several rules.
+func pack(t *testing.T) []rule {
 	t.Helper()
-	rules := map[string]rule{}
+	var rules []rule
 	names, err := fs.Glob(alerts.FS(), "*.yaml")
 	if err != nil || len(names) == 0 {
 		t.Fatalf("no rule files: %v", err)
@@ -36,27 +39,57 @@ func pack(t *testing.T) map[string]rule {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var file struct{ Groups []struct{ Rules []rule } }
+		var file struct {
+			Groups []struct {
+				Interval time.Duration
+				Rules    []rule
+			}
+		}
 		if err := yaml.Unmarshal(data, &file); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		for _, g := range file.Groups {
-			for _, r := range g.Rules {
-				rules[r.Alert+r.Record] = r
+			if g.Interval <= 0 || g.Interval > 4*time.Minute {
+				t.Errorf("%s: interval %s: what is recorded less often than every 4 min is invisible to instant queries in between", name, g.Interval)
 			}
+			rules = append(rules, g.Rules...)
 		}
 	}
 	return rules
 }
 
-func alertsOf(rules map[string]rule) []string {
-	return slices.DeleteFunc(slices.Sorted(maps.Keys(rules)), func(name string) bool { return rules[name].Alert == "" })
+func alertsOf(rules []rule) []rule {
+	return slices.DeleteFunc(slices.Clone(rules), func(r rule) bool { return r.Alert == "" })
+}
+
+// alertNames are sorted, each once.
+func alertNames(rules []rule) []string {
+	names := map[string]bool{}
+	for _, r := range alertsOf(rules) {
+		names[r.Alert] = true
+	}
+	return slices.Sorted(maps.Keys(names))
+}
+
+func TestThePackHoldsWhatOnCallWasPromised(t *testing.T) {
+	core := strings.Fields(`ContainerOOMKilled ContainerOOMLoop ContainerRestartLoop ContainerUnhealthy WorkloadReplicasMissing WorkloadDown
+		ContainerCPUThrottlingHurts ContainerCPUStarved ContainerMemoryNearLimit ContainerMemoryWillHitLimit ContainerMemoryStall ContainerIOStall
+		ContainerWritableLayerGrowing ContainerPIDsNearLimit ContainerFDsNearLimit ContainerNetworkErrors ProjectContainersMissing ProjectVanished
+		AgentAbsent ClusterTelemetryLost NodeClockSkew NodeFilesystemFillingUp AgentRemoteWriteBehind AgentQueueFullSoon AgentSamplesDropped
+		CollectorIngestionStopped RuleEvaluationFailing NotificationFailing Watchdog IDCFailoverImpossibleCPU IDCFailoverImpossibleMemory`)
+	have := alertNames(pack(t))
+	for _, name := range core {
+		if !slices.Contains(have, name) {
+			t.Errorf("%s is missing", name)
+		}
+	}
+	t.Logf("%d alerts, %d of them core", len(have), len(core))
 }
 
 func TestEveryAlertSaysWhatIsWrongHowBadAndWhatToDo(t *testing.T) {
 	rules := pack(t)
-	for _, name := range alertsOf(rules) {
-		r := rules[name]
+	for _, r := range alertsOf(rules) {
+		name := r.Alert
 		if !slices.Contains([]string{"critical", "warning", "info", "none"}, r.Labels["severity"]) {
 			t.Errorf("%s: severity %q", name, r.Labels["severity"])
 		}
@@ -82,11 +115,14 @@ func TestEveryAlertSaysWhatIsWrongHowBadAndWhatToDo(t *testing.T) {
 // A label that an annotation names and the expression has not would be printed empty.
 func TestAnnotationsNameOnlyLabelsTheAlertHas(t *testing.T) {
 	rules := pack(t)
-	for _, name := range alertsOf(rules) {
-		r := rules[name]
-		have := regexp.MustCompile(`\w+`).FindAllString(r.Expr, -1)
-		if strings.Contains(r.Expr, "collector:agents_silent:ratio") {
-			have = append(have, "idc", "cluster")
+	for _, r := range alertsOf(rules) {
+		name := r.Alert
+		words := regexp.MustCompile(`\w+`)
+		have := words.FindAllString(r.Expr, -1)
+		for _, recorded := range rules {
+			if recorded.Record != "" && strings.Contains(r.Expr, recorded.Record) {
+				have = append(have, words.FindAllString(recorded.Expr, -1)...)
+			}
 		}
 		for key, text := range r.Annotations {
 			for _, used := range regexp.MustCompile(`\$labels\.(\w+)`).FindAllStringSubmatch(text, -1) {
@@ -108,7 +144,7 @@ func TestEveryAlertHasARunbookWithQueriesThatParse(t *testing.T) {
 	for _, file := range files {
 		have = append(have, strings.TrimSuffix(filepath.Base(file), ".md"))
 	}
-	if want := alertsOf(rules); !slices.Equal(have, want) {
+	if want := alertNames(rules); !slices.Equal(have, want) {
 		t.Errorf("runbooks are there for %v, alerts are %v", have, want)
 	}
 	for _, file := range files {
@@ -143,25 +179,25 @@ func TestEveryAlertHasARunbookWithQueriesThatParse(t *testing.T) {
 
 func TestRulesRestOnMetricsThatExist(t *testing.T) {
 	rules := pack(t)
-	for name, r := range rules {
-		known(t, name, r.Expr, rules)
+	for _, r := range rules {
+		known(t, r.name(), r.Expr, rules)
 	}
 }
 
 // known reports metrics in expr that are neither the agent's, nor the programs' own, nor recorded by the pack.
-func known(t *testing.T, where, expr string, rules map[string]rule) {
+func known(t *testing.T, where, expr string, rules []rule) {
 	t.Helper()
 	have := map[string]bool{
 		"ALERTS": true,
-		// From Kubernetes, by the agent of a later release; the rules on them yield nothing until then.
-		"container_request_cpu_cores": true, "container_request_memory_bytes": true,
+		// From kube-state-metrics where it is there; the agent does not report requests.
+		"kube_pod_container_resource_requests": true,
 	}
 	for _, id := range catalog.IDs() {
 		have[catalog.Lookup(id).Name] = true
 	}
-	for name, r := range rules {
+	for _, r := range rules {
 		if r.Record != "" {
-			have[name] = true
+			have[r.Record] = true
 		}
 	}
 	parsed, err := metricsql.Parse(expr)
@@ -216,7 +252,7 @@ func TestEveryAlertIsTestedFiringAndSilent(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range alertsOf(pack(t)) {
+	for _, name := range alertNames(pack(t)) {
 		if !firing[name] {
 			t.Errorf("%s is nowhere tested to fire", name)
 		}

@@ -45,6 +45,9 @@ func (m *metrics) register(reg prometheus.Registerer, s *Spool) error {
 		gauge("plimsoll_agent_spool_bytes", "Size of the spool's segment files, bytes.", func() float64 {
 			return float64(s.Status().Bytes)
 		}),
+		gauge("plimsoll_agent_spool_limit_bytes", "Most that the spool's segment files may take, bytes.", func() float64 {
+			return float64(s.cfg.MaxBytes)
+		}),
 		gauge("plimsoll_agent_spool_memory_bytes", "Batches that wait in memory because the directory refuses writes, bytes.", func() float64 {
 			return float64(s.Status().MemoryBytes)
 		}),
