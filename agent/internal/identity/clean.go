@@ -8,15 +8,24 @@ import (
 	"unicode/utf8"
 )
 
-// clean makes *value fit for a label in place and returns 1 if it had to cut it, else 0. Bytes that are no UTF-8 and control
-// characters become U+FFFD; blanks around the value go. A cut value ends in ~ and 8 hex digits of a hash of the whole, so that
+// Mended counts values that were not fit for a label as they were.
+type Mended struct {
+	Truncated int // cut to the longest allowed
+	Sanitised int // held bytes that are no UTF-8, or control characters
+}
+
+// clean makes *value fit for a label in place and counts what it had to do. Bytes that are no UTF-8 and control characters
+// become U+FFFD; blanks around the value go. A cut value ends in ~ and 8 hex digits of a hash of the whole, so that
 // two long values that differ only past the cut stay two series.
-func clean(value *string, maxRunes int) (truncated int) {
+func (m *Mended) clean(value *string, maxRunes int) {
 	v := strings.TrimSpace(*value)
+	sanitised := 0
 	if !utf8.ValidString(v) {
+		sanitised = 1
 		v = strings.ToValidUTF8(v, "\uFFFD")
 	}
 	if strings.IndexFunc(v, unicode.IsControl) >= 0 {
+		sanitised = 1
 		v = strings.Map(func(r rune) rune {
 			if unicode.IsControl(r) {
 				return utf8.RuneError
@@ -29,10 +38,10 @@ func clean(value *string, maxRunes int) (truncated int) {
 		hash.Write([]byte(v))
 		suffix := fmt.Sprintf("~%08x", hash.Sum32())
 		v = firstRunes(v, maxRunes-len(suffix)) + suffix
-		truncated = 1
+		m.Truncated++
 	}
+	m.Sanitised += sanitised
 	*value = v
-	return truncated
 }
 
 func firstRunes(s string, n int) string {

@@ -15,6 +15,18 @@ type Facts struct {
 	Compose    ComposeFacts
 }
 
+// Contradictory tells that labels of two runtimes claim the container, as when someone copied them. Kubernetes goes before
+// Swarm, and Swarm before Compose.
+func (f Facts) Contradictory() bool {
+	claims := 0
+	for _, claimed := range []bool{f.Kubernetes.Pod != "", f.Swarm.Service != "", f.Compose.Project != ""} {
+		if claimed {
+			claims++
+		}
+	}
+	return claims > 1
+}
+
 // KubernetesFacts place a container of a pod.
 type KubernetesFacts struct {
 	Namespace, Pod, Container string

@@ -79,30 +79,30 @@ const (
 	maxPathRunes  = 1024
 )
 
-// Labels resolves f. truncated counts values cut to the longest allowed. The error is ErrNameless or ErrSandbox.
-func (r Resolver) Labels(f Facts) (l Labels, truncated int, err error) {
+// Labels resolves f, and counts the values it had to mend. The error is ErrNameless or ErrSandbox.
+func (r Resolver) Labels(f Facts) (l Labels, mended Mended, err error) {
 	if f.Kubernetes.Sandbox {
-		return Labels{}, 0, ErrSandbox
+		return Labels{}, mended, ErrSandbox
 	}
 	l = place(f)
 	if l.Container == "" {
-		return Labels{}, 0, ErrNameless
+		return Labels{}, mended, ErrNameless
 	}
-	truncated = r.assign(&l, r.subject(f, l))
+	r.assign(&l, r.subject(f, l), &mended)
 	l.IDC, l.Cluster, l.Node = r.Node.IDC, r.Node.Cluster, r.Node.Node
 	l.Image, l.ID, l.Name = f.Image, f.CgroupPath, f.Name
 
 	for _, value := range []*string{&l.IDC, &l.Cluster, &l.Node, &l.Namespace, &l.Workload, &l.Pod, &l.Container, &l.Image, &l.Name} {
-		truncated += clean(value, maxValueRunes)
+		mended.clean(value, maxValueRunes)
 	}
-	truncated += clean(&l.ID, maxPathRunes)
+	mended.clean(&l.ID, maxPathRunes)
 	if l.Container == "" {
-		return Labels{}, truncated, ErrNameless
+		return Labels{}, mended, ErrNameless
 	}
 	if l.Workload == "" {
 		l.Workload = l.Container
 	}
-	return l, truncated, nil
+	return l, mended, nil
 }
 
 // place fills namespace, workload, pod and container: the table of the package comment.

@@ -65,9 +65,9 @@ func TestLabelsOfAContainer(t *testing.T) {
 		t.Run(c.sentence, func(t *testing.T) {
 			c.want.ID = id
 			c.want.IDC, c.want.Cluster, c.want.Node = "bj1", "edge", "n7"
-			got, truncated, err := Resolver{Node: node}.Labels(c.facts)
-			if err != nil || truncated != 0 {
-				t.Fatalf("truncated %d, error %v", truncated, err)
+			got, mended, err := Resolver{Node: node}.Labels(c.facts)
+			if err != nil || mended != (Mended{}) {
+				t.Fatalf("mended %+v, error %v", mended, err)
 			}
 			if got != c.want {
 				t.Errorf("\n got %+v\nwant %+v", got, c.want)
@@ -133,19 +133,20 @@ func TestValuesAreMadeFitForALabel(t *testing.T) {
 	long := strings.Repeat("界", 201)
 	for _, c := range []struct {
 		sentence, in, want string
-		truncated          int
+		mended             Mended
 	}{
-		{"a good value stays", "web", "web", 0},
-		{"blanks around it go", " web\n", "web", 0},
-		{"bytes that are no UTF-8 are replaced", "w\xff\xfeb", "w\uFFFDb", 0},
-		{"control characters are replaced", "w\x00e\nb", "w\uFFFDe\uFFFDb", 0},
-		{"200 characters stay, however many bytes", long[:200*3], long[:200*3], 0},
-		{"the 201st is cut and counted, and a hash tells it from others", long, strings.Repeat("界", 191) + "~d86f888f", 1},
+		{"a good value stays", "web", "web", Mended{}},
+		{"blanks around it go", " web\n", "web", Mended{}},
+		{"bytes that are no UTF-8 are replaced", "w\xff\xfeb", "w\uFFFDb", Mended{Sanitised: 1}},
+		{"control characters are replaced", "w\x00e\nb", "w\uFFFDe\uFFFDb", Mended{Sanitised: 1}},
+		{"200 characters stay, however many bytes", long[:200*3], long[:200*3], Mended{}},
+		{"the 201st is cut and counted, and a hash tells it from others", long, strings.Repeat("界", 191) + "~d86f888f", Mended{Truncated: 1}},
 	} {
 		t.Run(c.sentence, func(t *testing.T) {
 			got := c.in
-			if truncated := clean(&got, maxValueRunes); got != c.want || truncated != c.truncated {
-				t.Errorf("got %q, %d; want %q, %d", got, truncated, c.want, c.truncated)
+			var mended Mended
+			if mended.clean(&got, maxValueRunes); got != c.want || mended != c.mended {
+				t.Errorf("got %q, %+v; want %q, %+v", got, mended, c.want, c.mended)
 			}
 		})
 	}
@@ -153,17 +154,18 @@ func TestValuesAreMadeFitForALabel(t *testing.T) {
 
 func TestLongValuesThatDifferOnlyPastTheCutStayDifferent(t *testing.T) {
 	a, b := strings.Repeat("x", 300)+"a", strings.Repeat("x", 300)+"b"
-	clean(&a, maxValueRunes)
-	clean(&b, maxValueRunes)
+	var mended Mended
+	mended.clean(&a, maxValueRunes)
+	mended.clean(&b, maxValueRunes)
 	if a == b || len(a) != maxValueRunes || len(b) != maxValueRunes {
 		t.Errorf("%q and %q", a, b)
 	}
 }
 
 func TestTruncationIsCountedPerValue(t *testing.T) {
-	_, truncated, err := (Resolver{}).Labels(Facts{Name: strings.Repeat("a", 300), Image: strings.Repeat("b", 300), CgroupPath: strings.Repeat("c", 300)})
-	if err != nil || truncated != 4 { // workload, container, name, image; a path of 300 is fine
-		t.Errorf("truncated %d, error %v; want 4", truncated, err)
+	_, mended, err := (Resolver{}).Labels(Facts{Name: strings.Repeat("a", 300), Image: strings.Repeat("b", 300), CgroupPath: strings.Repeat("c", 300)})
+	if err != nil || mended != (Mended{Truncated: 4}) { // workload, container, name, image; a path of 300 is fine
+		t.Errorf("mended %+v, error %v; want 4 truncated", mended, err)
 	}
 }
 
@@ -172,5 +174,17 @@ func TestAllLeavesEmptyLabelsOut(t *testing.T) {
 	want := map[string]string{"project": "p", "container": "c", "id": "/x"}
 	if !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestLabelsOfTwoRuntimesAreAContradictionAndKubernetesGoesFirst(t *testing.T) {
+	copied := map[string]string{"io.kubernetes.pod.name": "db-0", "io.kubernetes.pod.namespace": "shop", "io.kubernetes.container.name": "db", "com.docker.compose.project": "copied"}
+	f := FromDocker("/k8s_db", "db:1", "/x", copied)
+	l, _, err := (Resolver{}).Labels(f)
+	if err != nil || !f.Contradictory() || l.Namespace != "shop" || l.Workload != "db" {
+		t.Errorf("%+v, contradictory %v, error %v", l, f.Contradictory(), err)
+	}
+	if FromDocker("/a", "a", "/x", map[string]string{"com.docker.compose.project": "p"}).Contradictory() {
+		t.Error("one runtime contradicts itself")
 	}
 }

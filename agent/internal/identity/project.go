@@ -47,7 +47,7 @@ func (r Resolver) Unassigned() string {
 }
 
 // assign fills project, team, tier and the labels let through.
-func (r Resolver) assign(l *Labels, subject projectmap.Container) (truncated int) {
+func (r Resolver) assign(l *Labels, subject projectmap.Container, mended *Mended) {
 	projects := r.Projects
 	if projects == nil {
 		projects = projectmap.Builtin()
@@ -59,7 +59,7 @@ func (r Resolver) assign(l *Labels, subject projectmap.Container) (truncated int
 		said string
 		most int
 	}{{"project", &l.Project, d.Project, maxProjects}, {"team", &l.Team, d.Team, maxTeams}, {"tier", &l.Tier, d.Tier, maxTiers}} {
-		truncated += clean(&one.said, maxValueRunes)
+		mended.clean(&one.said, maxValueRunes)
 		if r.Values.admit(one.name, one.said, one.most) {
 			*one.to = one.said
 		}
@@ -68,10 +68,9 @@ func (r Resolver) assign(l *Labels, subject projectmap.Container) (truncated int
 		l.Project, l.Team, l.Tier = projects.Unassigned(), "", ""
 	}
 	for _, p := range d.Passed {
-		truncated += clean(&p.Value, p.Label.MaxLength)
+		mended.clean(&p.Value, p.Label.MaxLength)
 		if r.Values.admit(p.Label.As, p.Value, p.Label.MaxValues) {
 			l.Extra = l.Extra.with(p.Label.As, p.Value)
 		}
 	}
-	return truncated
 }

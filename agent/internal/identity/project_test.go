@@ -60,9 +60,9 @@ rules: [{match: {name: pay}, project: payments, team: money, contact: oncall}]
 projects: {payments: {tier: "1"}}
 pass_labels: [release, {label: com.example/long, max_length: 20}]
 `)
-	l, truncated, err := r.Labels(Facts{Name: "pay", Labels: map[string]string{"release": "42\x00", "com.example/long": strings.Repeat("x", 10_000), "other": "no"}})
-	if err != nil || truncated != 1 {
-		t.Errorf("truncated %d, error %v", truncated, err)
+	l, mended, err := r.Labels(Facts{Name: "pay", Labels: map[string]string{"release": "42\x00", "com.example/long": strings.Repeat("x", 10_000), "other": "no"}})
+	if err != nil || mended != (Mended{Truncated: 1, Sanitised: 1}) {
+		t.Errorf("mended %+v, error %v", mended, err)
 	}
 	got := maps.Collect(l.All())
 	for name, want := range map[string]string{"project": "payments", "team": "money", "tier": "1", "release": "42\uFFFD", "other": "", "contact": ""} {
@@ -150,6 +150,7 @@ func FuzzLabels(f *testing.F) {
 }
 
 func fit(text string) bool {
-	again := text
-	return text != "" && clean(&again, maxPathRunes) == 0 && again == text
+	again, mended := text, Mended{}
+	mended.clean(&again, maxPathRunes)
+	return text != "" && mended == (Mended{}) && again == text
 }

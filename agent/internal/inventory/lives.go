@@ -135,8 +135,9 @@ func (t *Table) finish(id cgroup.ContainerID, at time.Time, exit Exit) {
 
 // resolve gives e its labels, if its facts name it.
 func (t *Table) resolve(e *entry) {
-	labels, truncated, err := t.resolver.Labels(e.facts)
-	t.metrics.truncated.Add(float64(truncated))
+	labels, mended, err := t.resolver.Labels(e.facts)
+	t.metrics.truncated.Add(float64(mended.Truncated))
+	t.metrics.sanitised.Add(float64(mended.Sanitised))
 	e.sandbox = errors.Is(err, identity.ErrSandbox)
 	if err == nil {
 		e.Labels, e.resolved = labels, true

@@ -5,8 +5,8 @@ import (
 )
 
 type metrics struct {
-	unresolvedRefused, containersRefused, slotsRefused, eventsLost, truncated, walkErrors prometheus.Counter
-	valuesRefused                                                                         *prometheus.CounterVec
+	unresolvedRefused, containersRefused, slotsRefused, eventsLost, truncated, sanitised, walkErrors prometheus.Counter
+	valuesRefused                                                                                    *prometheus.CounterVec
 }
 
 func (m *metrics) refuse(label string) { m.valuesRefused.WithLabelValues(label).Inc() }
@@ -21,6 +21,7 @@ func newMetrics(registerer prometheus.Registerer, t *Table) (*metrics, error) {
 		slotsRefused:      counter("slots_refused_total", "Containers without slot counters because the limit of slots was reached."),
 		eventsLost:        counter("inventory_events_lost_total", "Births, changes and deaths that had no room until the sampler drained them; the sampler compares the tables then."),
 		truncated:         counter("label_values_truncated_total", "Label values cut to the longest allowed."),
+		sanitised:         counter("label_values_sanitised_total", "Label values that held bytes that are no UTF-8, or control characters."),
 		valuesRefused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "plimsoll_agent_label_values_refused_total",
 			Help: "Times a container got no value for a label, or no project, because the label had as many different values as it may.",
@@ -48,7 +49,7 @@ func newMetrics(registerer prometheus.Registerer, t *Table) (*metrics, error) {
 		})
 	}
 	for _, c := range []prometheus.Collector{
-		m.unresolvedRefused, m.containersRefused, m.slotsRefused, m.eventsLost, m.truncated, m.valuesRefused, m.walkErrors,
+		m.unresolvedRefused, m.containersRefused, m.slotsRefused, m.eventsLost, m.truncated, m.sanitised, m.valuesRefused, m.walkErrors,
 		gauge("containers", "Real containers that run.", func() int { return t.count((*entry).shown) }),
 		gauge("containers_unassigned", "Real containers that run and belong to no project.", func() int {
 			return t.count(func(e *entry) bool { return e.shown() && e.Labels.Project == t.resolver.Unassigned() })
@@ -57,6 +58,9 @@ func newMetrics(registerer prometheus.Registerer, t *Table) (*metrics, error) {
 			return len(t.unnamed()) + t.count(func(e *entry) bool { return e.live && !e.resolved && !e.sandbox })
 		}),
 		gauge("slots", "Places in workloads that are counted for, the empty ones of the last 15 minutes included.", func() int { return len(t.slots) }),
+		gauge("containers_contradictory", "Real containers that run and that labels of two runtimes claim.", func() int {
+			return t.count(func(e *entry) bool { return e.shown() && e.facts.Contradictory() })
+		}),
 		without("project", func(e *entry) bool { return e.Labels.Project == t.resolver.Unassigned() }),
 		without("idc", func(e *entry) bool { return e.Labels.IDC == "" }),
 		without("cluster", func(e *entry) bool { return e.Labels.Cluster == "" }),
