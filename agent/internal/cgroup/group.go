@@ -24,6 +24,7 @@ type Group struct {
 	cpuFile, memoryFile, bandwidthFile int    // index into files, -1 where absent
 	pressureFiles                      [3]int // cpu, memory, io
 
+	below  bool // its CPU file is at least two levels below the root
 	held   bool
 	closed bool
 	budget *Budget
@@ -71,6 +72,10 @@ func (f FS) Open(p Paths, o Options) (*Group, error) {
 	if g.v2 {
 		g.cpuFile, g.memoryFile = g.find(unified, cpuUsageV2), g.find(unified, memoryUsageV2)
 	}
+	if g.cpuFile >= 0 {
+		in := g.files[g.cpuFile].in
+		g.below = filepath.Dir(p.rel[in]) != "/"
+	}
 	g.bandwidthFile = g.giving(HasCPUThrottledPeriods)
 	for i, bit := range [...]Has{HasCPUPressure, HasMemoryPressure, HasIOPressure} {
 		g.pressureFiles[i] = g.giving(bit)
@@ -97,6 +102,16 @@ func (g *Group) giving(bit Has) int {
 		}
 	}
 	return -1
+}
+
+// CPUAbove is the path of the file with the CPU usage of the cgroup above, which holds that of all its children; "" where that is
+// the root, which never rests, or there is no such file.
+func (g *Group) CPUAbove() string {
+	if g.cpuFile < 0 || !g.below {
+		return ""
+	}
+	f := &g.files[g.cpuFile]
+	return filepath.Join(filepath.Dir(g.dirs[f.in]), f.name)
 }
 
 // ID is the cgroup's path, "/docker/<id>".

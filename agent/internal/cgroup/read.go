@@ -40,12 +40,12 @@ const seqFileMore = 4096 - 512
 func preadAll(fd int, buf []byte) ([]byte, error) {
 	n := 0
 	for {
-		m, err := unix.Pread(fd, buf[n:], int64(n))
-		if err == unix.EINTR {
+		m, errno := pread(fd, buf[n:], n)
+		if errno == unix.EINTR {
 			continue
 		}
-		if err != nil {
-			return nil, reason(err)
+		if errno != 0 {
+			return nil, reason(errno)
 		}
 		n += m
 		if m == 0 || n < seqFileMore {
@@ -55,6 +55,13 @@ func preadAll(fd int, buf []byte) ([]byte, error) {
 			return nil, errTruncated
 		}
 	}
+}
+
+// pread is pread(2) without telling Go's scheduler, which would otherwise start another thread whenever a cold read takes more than
+// 20 µs. The kernel makes up these files in memory and waits for no device.
+func pread(fd int, buf []byte, offset int) (int, syscall.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_PREAD64, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)), uintptr(offset), 0, 0)
+	return int(n), errno
 }
 
 // openReadClose reads dir/name as preadAll does, for groups that hold no descriptors. The path is put together in buf, which the contents

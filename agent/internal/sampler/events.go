@@ -87,6 +87,7 @@ func (s *Sampler) born(c inventory.Container) {
 	}
 	t := &target{source: one, life: one, container: c, set: series.New(containerLabels(c.Labels))}
 	s.targets[c.ID] = t
+	s.join(t, one.CPUAbove())
 	if !one.first.at.IsZero() {
 		s.show(t, one.first)
 	}
@@ -206,6 +207,7 @@ func (s *Sampler) hide(t *target) {
 // end hides the target and forgets it.
 func (s *Sampler) end(t *target) {
 	s.hide(t)
+	s.leave(t)
 	delete(s.targets, t.container.ID)
 }
 

@@ -15,11 +15,15 @@ import (
 type ownSeries struct {
 	gatherer prometheus.Gatherer
 	labels   []wire.Label
-	encoded  []byte
+	encoded  map[string][]byte // labels as wire.AppendLabels writes them, by series
+	key      []byte            // of encoded
 }
 
+// mostOwn bounds what is kept encoded; the registry's vectors are bounded far below.
+const mostOwn = 4096
+
 func newOwnSeries(g prometheus.Gatherer, labels []wire.Label) *ownSeries {
-	return &ownSeries{gatherer: g, labels: ownLabels(labels)}
+	return &ownSeries{gatherer: g, labels: ownLabels(labels), encoded: map[string][]byte{}}
 }
 
 func ownLabels(node []wire.Label) []wire.Label {
@@ -35,6 +39,7 @@ func (o *ownSeries) relabel(b *batch, node []wire.Label, atMillis int64) {
 		}
 	}
 	o.labels = ownLabels(node)
+	clear(o.encoded)
 }
 
 func (o *ownSeries) append(b *batch, atMillis int64, m *metrics) {
@@ -70,6 +75,24 @@ func (o *ownSeries) each(name string, one *dto.Metric, f func(name, le string, v
 }
 
 func (o *ownSeries) add(b *batch, name string, one *dto.Metric, le string, value float64, atMillis int64) {
+	o.key = append(o.key[:0], name...)
+	for _, l := range one.Label {
+		o.key = append(append(append(append(o.key, 0xff), l.GetName()...), 0xff), l.GetValue()...)
+	}
+	o.key = append(append(o.key, 0xff), le...)
+	encoded, known := o.encoded[string(o.key)]
+	if !known {
+		encoded = o.encode(name, one, le)
+		if len(o.encoded) >= mostOwn {
+			clear(o.encoded)
+		}
+		o.encoded[string(o.key)] = encoded
+	}
+	b.payload = wire.AppendSeries(b.payload, encoded, value, atMillis)
+	b.count(1)
+}
+
+func (o *ownSeries) encode(name string, one *dto.Metric, le string) []byte {
 	labels := append(make([]wire.Label, 0, len(o.labels)+len(one.Label)+2), wire.Label{Name: "__name__", Value: name})
 	for _, l := range o.labels {
 		if l.Value != "" {
@@ -83,7 +106,5 @@ func (o *ownSeries) add(b *batch, name string, one *dto.Metric, le string, value
 		labels = append(labels, wire.Label{Name: "le", Value: le})
 	}
 	sort.Slice(labels, func(i, j int) bool { return labels[i].Name < labels[j].Name })
-	o.encoded = wire.AppendLabels(o.encoded[:0], labels)
-	b.payload = wire.AppendSeries(b.payload, o.encoded, value, atMillis)
-	b.count(1)
+	return wire.AppendLabels(nil, labels)
 }

@@ -1,6 +1,6 @@
 // Package sampler reads every container of the node at two cadences and hands each round to the spool as one or more batches.
 //
-// Every peak interval (1 s) it reads CPU usage, and memory of those whose CPU moved; every interval (15 s) everything. Births,
+// Every peak interval (1 s) it reads CPU usage where the parent's shows that something ran, and memory of those whose CPU moved; every interval (15 s) everything. Births,
 // deaths, OOM kills and health changes do not wait: they are sampled and appended when they are heard of. A death is heard of twice:
 // from the kernel when the container's first process ends, in time for the final reading, and from the engine, which knows the
 // exit code. Readings are made one at a time, under the lock that the text exposition takes too.
@@ -78,18 +78,19 @@ type Sampler struct {
 	log     *slog.Logger
 	metrics *metrics
 
-	mu      sync.Mutex // guards what follows against AppendText and SetCgroups; Run holds it while it reads
-	targets map[cgroup.ContainerID]*target
-	slots   map[inventory.SlotKey]*slot
-	lives   *lives
-	records []exitRecord // oldest first
-	cgroups map[string]*target
-	sourced map[string]*sourced // by their labels, encoded
-	key     []byte
-	wanted  []string // cgroups beside containers, as SetCgroups last said
-	node    *target
-	machine *series.Set
-	own     *ownSeries
+	mu       sync.Mutex // guards what follows against AppendText and SetCgroups; Run holds it while it reads
+	targets  map[cgroup.ContainerID]*target
+	slots    map[inventory.SlotKey]*slot
+	families map[string]*family // by family.path
+	lives    *lives
+	records  []exitRecord // oldest first
+	cgroups  map[string]*target
+	sourced  map[string]*sourced // by their labels, encoded
+	key      []byte
+	wanted   []string // cgroups beside containers, as SetCgroups last said
+	node     *target
+	machine  *series.Set
+	own      *ownSeries
 
 	machineAt time.Time // of the newest look at the machine
 
@@ -140,9 +141,10 @@ func New(cfg Config, log *slog.Logger) (*Sampler, error) {
 	labels := nodeLabels(cfg.NodeLabels)
 	s := &Sampler{
 		cfg: cfg, log: log, metrics: newMetrics(cfg.Metrics),
-		targets: map[cgroup.ContainerID]*target{},
-		slots:   map[inventory.SlotKey]*slot{},
-		lives:   newLives(cfg.Metrics), wake: make(chan struct{}, 1),
+		targets:  map[cgroup.ContainerID]*target{},
+		slots:    map[inventory.SlotKey]*slot{},
+		families: map[string]*family{},
+		lives:    newLives(cfg.Metrics), wake: make(chan struct{}, 1),
 		cgroups: map[string]*target{},
 		sourced: map[string]*sourced{},
 		machine: series.New(labels), machineAt: time.Now(),
@@ -257,12 +259,19 @@ func (s *Sampler) Full() {
 	s.metrics.roundSeconds.Observe(time.Since(began).Seconds())
 }
 
-// Peaks reads CPU usage of every target, and memory of those whose CPU moved.
+// Peaks reads CPU usage of every target that may have run, and memory of those whose CPU moved.
 func (s *Sampler) Peaks() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, f := range s.families {
+		f.look(s.buf)
+	}
 	for _, t := range s.targets {
-		if t.exited.IsZero() {
+		switch {
+		case !t.exited.IsZero():
+		case t.family != nil && t.family.idle && !t.cpuAt.IsZero():
+			t.sawCPU(t.newestCPU, time.Now())
+		default:
 			t.peak(s.buf, s.view)
 		}
 	}
@@ -298,6 +307,9 @@ func (s *Sampler) close() {
 	}
 	for _, t := range s.cgroups {
 		t.source.Close()
+	}
+	for _, f := range s.families {
+		f.close()
 	}
 }
 

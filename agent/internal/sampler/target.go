@@ -31,6 +31,8 @@ type target struct {
 	exited    time.Time // when its processes were seen to end; zero while it runs
 	ended     bool      // its series have ended, a runtime's word of its end is awaited
 
+	family      *family       // nil: none that helps
+	newestCPU   time.Duration // usage at the newest reading, which may be too close to cpuAt to count
 	cpu         time.Duration // usage at cpuAt
 	cpuAt       time.Time     // zero before the first reading
 	peakKnown   bool          // a stretch was measured since the last full reading
@@ -123,6 +125,7 @@ const shortest = 50 * time.Millisecond
 
 // sawCPU moves the peak: the usage between two readings over the time between them.
 func (t *target) sawCPU(usage time.Duration, at time.Time) {
+	t.newestCPU = usage
 	elapsed := at.Sub(t.cpuAt)
 	if !t.cpuAt.IsZero() && elapsed < shortest {
 		return

@@ -1,0 +1,78 @@
+package sampler_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
+	"github.com/plimsoll/plimsoll/agent/internal/inventory"
+)
+
+// One burst after seconds of rest, in which the parent alone is read, is a peak of that second and not of the seconds before.
+func TestContainersAreNotReadWhileTheirParentShowsThatNoneRan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, in, out, s := setup(t)
+		parent := func(usageMicros int) { k.write(t, "docker/cpu.stat", fmt.Sprintf("usage_usec %d\n", usageMicros)) }
+		var events []inventory.Event
+		for i := range 5 {
+			e := born("web", 1)
+			if i > 0 {
+				e = born("other"+strconv.Itoa(i), 1)
+				e.Container.ID = cgroup.ContainerID(fmt.Sprintf("%064x", i))
+				e.Container.CgroupPath = "/docker/" + string(e.Container.ID)
+				if err := os.CopyFS(filepath.Join(k.root, e.Container.CgroupPath), os.DirFS(filepath.Join(k.root, "docker", string(idA)))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			events = append(events, e)
+		}
+		parent(5_000_000)
+		in.events = events
+		s.Full()
+		out.take()
+		second := func(own, all int) {
+			time.Sleep(time.Second)
+			k.container(t, own, 0)
+			parent(all)
+			s.Peaks()
+		}
+		second(1_000_000, 5_000_000)
+		second(1_500_000, 5_000_000) // no kernel does this; it shows that the file is left alone
+		second(1_000_000, 5_000_000)
+		second(1_800_000, 5_800_000)
+		second(1_800_000, 5_800_000)
+		time.Sleep(time.Second)
+		s.Full()
+		if v := out.take()["container_cpu_peak_cores id=/docker/A workload=web"]; !slices.Equal(v, []float64{0.8}) {
+			t.Errorf("peak %v, want the 0.8 cores of one second", v)
+		}
+
+		// What runs between the reading of the parent and the next full one is not lost.
+		time.Sleep(980 * time.Millisecond)
+		s.Peaks()
+		k.container(t, 1_810_000, 0)
+		parent(5_810_000)
+		time.Sleep(20 * time.Millisecond)
+		s.Full()
+		out.take()
+		second(1_810_000, 5_810_000)
+		second(1_810_000, 5_810_000)
+		s.Full()
+		if v := out.take()["container_cpu_peak_cores id=/docker/A workload=web"]; len(v) != 1 || v[0] < 0.009 || v[0] > 0.011 {
+			t.Errorf("peak %v, want the 0.01 cores", v)
+		}
+
+		for _, e := range events {
+			e.Kind = inventory.Died
+			in.events = append(in.events, e)
+		}
+		s.Events()
+		s.Peaks()
+	})
+}
