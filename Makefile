@@ -22,8 +22,11 @@ TEST_TIMEOUT ?= 10m
 TESTFLAGS    ?=
 RUNFLAGS     ?=
 
+# The commands of Kubernetes that show-kubernetes runs are built there once, 9 minutes of CPU.
+KUBERNETES ?= $(or $(PLIMSOLL_CACHE),$(HOME)/.cache/plimsoll)/kubernetes-v1.34.4
+
 .DEFAULT_GOAL := build
-.PHONY: build run test check generate images show-cgroup2 clean help
+.PHONY: build run test check generate images show-cgroup2 show-kubernetes clean help
 
 build: ## build bin/plimsoll-agent and bin/plimsoll-collector
 	go build -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/plimsoll-agent ./agent
@@ -52,6 +55,10 @@ images: build ## build the images plimsoll-agent:dev and plimsoll-collector:dev 
 
 show-cgroup2: ## compare the agent with cAdvisor and the kernel's files on cgroup v2, in a QEMU guest: about three minutes
 	.ci/peers/cgroup2/show.sh
+
+show-kubernetes: ## compare the agent with a real kubelet on this machine, stop the API server, measure a large cluster: six minutes, as root
+	.ci/peers/kubernetes/build.sh $(KUBERNETES) kube-apiserver kube-controller-manager kube-scheduler kubelet
+	PLIMSOLL_SHOW=kubernetes PLIMSOLL_KUBERNETES=$(KUBERNETES) go test ./agent/internal/kubernetes -count=1 -timeout 20m -v -run TestShow
 
 clean: ## remove bin/; the state of make run in ./data stays
 	rm -rf bin

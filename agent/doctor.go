@@ -34,8 +34,8 @@ func doctor(cfg config) int {
 	report.identity(eyes)
 	report.kernel(eyes)
 	report.docker(eyes)
-	report.kubernetes(eyes)
 	report.containers(eyes, sampling, quiet)
+	report.kubernetes(eyes)
 	report.projects(eyes)
 	report.dataDir(cfg.dataDir)
 	if report.missing > 0 {

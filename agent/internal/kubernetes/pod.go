@@ -100,7 +100,7 @@ func (q *pod) add(c *corev1.Container, statuses []corev1.ContainerStatus) {
 		probed: c.ReadinessProbe != nil || c.LivenessProbe != nil || c.StartupProbe != nil,
 		resources: Resources{
 			CPURequestCores: cores(c.Resources.Requests), CPULimitCores: cores(c.Resources.Limits),
-			MemoryRequestBytes: bytes(c.Resources.Requests), MemoryLimitBytes: bytes(c.Resources.Limits),
+			MemoryRequestBytes: memoryBytes(c.Resources.Requests), MemoryLimitBytes: memoryBytes(c.Resources.Limits),
 		},
 	}
 	for i := range statuses {
@@ -134,8 +134,8 @@ func idOf(status string) cgroup.ContainerID {
 	return cgroup.ContainerID(id)
 }
 
-func cores(list corev1.ResourceList) float64 { return float64(list.Cpu().MilliValue()) / 1000 }
-func bytes(list corev1.ResourceList) float64 { return float64(list.Memory().Value()) }
+func cores(list corev1.ResourceList) float64       { return float64(list.Cpu().MilliValue()) / 1000 }
+func memoryBytes(list corev1.ResourceList) float64 { return float64(list.Memory().Value()) }
 
 // container is what the sink is told of container k.
 func (q *pod) container(k *podContainer, workload string) Container {
