@@ -103,6 +103,8 @@ func TestReadersKnowNothingOfTheRest(t *testing.T) {
 	may := map[string][]string{
 		"agent/internal/cgroup":     {},
 		"agent/internal/host":       {"agent/internal/cgroup"},
+		"agent/internal/process":    {},
+		"agent/internal/layers":     {"agent/internal/cgroup"},
 		"agent/internal/identity":   {"agent/internal/cgroup", "agent/projectmap"},
 		"agent/internal/docker":     {"agent/internal/cgroup"},
 		"agent/internal/kubernetes": {"agent/internal/cgroup"},

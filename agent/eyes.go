@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/plimsoll/plimsoll/agent/catalog"
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
 	"github.com/plimsoll/plimsoll/agent/internal/docker"
 	"github.com/plimsoll/plimsoll/agent/internal/exits"
@@ -18,6 +19,7 @@ import (
 	"github.com/plimsoll/plimsoll/agent/internal/identity"
 	"github.com/plimsoll/plimsoll/agent/internal/inventory"
 	"github.com/plimsoll/plimsoll/agent/internal/kubernetes"
+	"github.com/plimsoll/plimsoll/agent/internal/layers"
 	"github.com/plimsoll/plimsoll/agent/internal/population"
 	"github.com/plimsoll/plimsoll/agent/internal/projects"
 	"github.com/plimsoll/plimsoll/agent/internal/sampler"
@@ -30,6 +32,7 @@ type eyes struct {
 	budget *cgroup.Budget
 	faults *sampler.Faults
 	host   *host.Node
+	layers *layers.Walker // nil where the group is off
 	engine *docker.Engine
 	table  *inventory.Table
 	exits  *exits.Watcher[cgroup.ContainerID] // nil where the kernel can not tell
@@ -66,6 +69,9 @@ func openEyes(cfg config, log *slog.Logger, reg *prometheus.Registry) (*eyes, er
 	}
 	if e.host, err = host.Open(fs, cfg.rootProc, cfg.rootSys, cgroup.Options{Budget: e.budget, Faults: e.faults}); err != nil {
 		return nil, fmt.Errorf("--root.proc=%s --root.sys=%s: %w", cfg.rootProc, cfg.rootSys, err)
+	}
+	if cfg.groups.Has(catalog.GroupLayers) {
+		e.layers = layers.New(layers.Config{Proc: cfg.rootProc, Metrics: reg})
 	}
 	if e.engine, err = docker.New(docker.Config{Host: cfg.dockerHost, Metrics: reg}, log); err != nil {
 		e.close()
@@ -140,6 +146,9 @@ func (e *eyes) samplerConfig(cfg config, out sampler.Appender, reg *prometheus.R
 	if e.exits != nil {
 		c.Exits = e.exits
 	}
+	if e.layers != nil {
+		c.Layers = e.layers
+	}
 	if reg != nil {
 		c.Own, c.Metrics = reg, reg
 	}
@@ -157,6 +166,9 @@ func (e *eyes) run(ctx context.Context, sampling *sampler.Sampler) error {
 		return e.projects.Run(ctx, func(m *projectmap.Map) { e.table.SetProjects(m, time.Now()) })
 	})
 	g.Go(func() error { return e.learn(ctx, sampling) })
+	if e.layers != nil {
+		g.Go(func() error { return e.layers.Run(ctx) })
+	}
 	g.Go(func() error { return e.table.Run(ctx, e.walk(sampling)) })
 	if e.exits != nil {
 		g.Go(func() error { return e.exits.Run(ctx, sampling.Exited) })

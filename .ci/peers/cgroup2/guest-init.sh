@@ -1,6 +1,6 @@
 #!/bin/sh
 # First process of the guest: mounts what a Linux needs with cgroup v2 alone, starts dockerd, runs /out/hook.sh and powers off.
-export PATH=/usr/bin:/usr/sbin:/sbin:/bin HOME=/root
+export PATH=/usr/local/bin:/usr/bin:/usr/sbin:/sbin:/bin HOME=/root
 mount -t proc proc /proc; mount -t sysfs sys /sys
 mkdir -p /dev/pts /dev/shm; mount -t devpts devpts /dev/pts; mount -t tmpfs shm /dev/shm
 mount -t tmpfs run /run; mount -t tmpfs tmp /tmp; ln -sf /proc/self/fd /dev/fd
@@ -15,7 +15,7 @@ dockerd --iptables=false --ip6tables=false --ip-masq=false --exec-opt native.cgr
 n=0
 until docker version > /dev/null 2>&1; do
   sleep 0.5; n=$((n + 1))
-  [ $n -lt 240 ] || { say "dockerd does not answer"; poweroff -f; }
+  [ $n -lt 240 ] || { say "dockerd does not answer"; tail -5 /out/dockerd.log > /dev/console; poweroff -f; }
 done
 docker import -c 'CMD ["/bin/sh"]' /root/image.tar plimsoll-bb:test > /dev/null
 say "dockerd is up, running the hook"

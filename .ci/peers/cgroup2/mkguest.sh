@@ -25,10 +25,10 @@ cp /bin/busybox "$root/bin/busybox"
 for applet in $(/bin/busybox --list); do
   case $applet in busybox | ip) ;; *) ln -s busybox "$root/bin/$applet" ;; esac
 done
-add_programs dockerd containerd containerd-shim-runc-v2 runc docker docker-init docker-proxy ip
+add_programs dockerd containerd containerd-shim-runc-v2 runc docker docker-init docker-proxy ip mount umount
 echo root:x:0:0:root:/root:/bin/sh > "$root/etc/passwd"
 printf 'root:x:0:\ndocker:x:999:\n' > "$root/etc/group"
-echo 127.0.0.1 localhost > "$root/etc/hosts"
+echo 127.0.0.1 localhost > "$root/etc/hosts"; echo guest > "$root/etc/hostname"; : > "$root/etc/resolv.conf"
 cp "$here/guest-init.sh" "$root/sbin/guest-init"; chmod +x "$root/sbin/guest-init"
 
 # The image that the tests' containers run, the same as on the host.

@@ -57,6 +57,7 @@ type Config struct {
 	SlowInterval time.Duration  // between readings of the slow groups; 0 = 60 s; rounded down to full rounds, at least one
 	SlowBudget   time.Duration  // most time of a full round spent on them, the rest waits for the next; 0 = 100 ms
 	Proc         string         // where the host's proc is mounted; "" = /proc
+	Layers       Layers         // of the group layers; nil = none
 
 	NodeLabels identity.Node
 	FS         cgroup.FS

@@ -8,6 +8,7 @@ import (
 	"github.com/plimsoll/plimsoll/agent/catalog"
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
 	"github.com/plimsoll/plimsoll/agent/internal/host"
+	"github.com/plimsoll/plimsoll/agent/internal/layers"
 	"github.com/plimsoll/plimsoll/agent/internal/process"
 	"github.com/plimsoll/plimsoll/agent/internal/series"
 )
@@ -26,7 +27,12 @@ type slow struct {
 }
 
 // slowGroups are all that are read here.
-const slowGroups = 1<<catalog.GroupProcess | 1<<catalog.GroupTCP | 1<<catalog.GroupSockets | 1<<catalog.GroupHugetlb | 1<<catalog.GroupSchedstat
+const slowGroups = 1<<catalog.GroupProcess | 1<<catalog.GroupTCP | 1<<catalog.GroupSockets | 1<<catalog.GroupHugetlb | 1<<catalog.GroupSchedstat | 1<<catalog.GroupLayers
+
+// Layers tells what a container keeps on disk, as far as it is known by now. A layers.Walker is one.
+type Layers interface {
+	Sizes(id cgroup.ContainerID, pid int) (layers.Sizes, bool)
+}
 
 // slowSource is what a container's cgroup is asked for here.
 type slowSource interface {
@@ -108,6 +114,9 @@ func (s *Sampler) sampleTargetSlow(t *target) {
 	if groups.Has(catalog.GroupHugetlb) {
 		s.putHugePages(set, from)
 	}
+	if groups.Has(catalog.GroupLayers) && s.cfg.Layers != nil && t.container.PID > 0 {
+		s.putLayers(t, set)
+	}
 	s.batch.add(set, time.Now().UnixMilli())
 }
 
@@ -172,6 +181,19 @@ func (s *Sampler) putNetwork(set *series.Set, pid int) {
 			set.PutFor(f.id, "rxqueued", float64(u.ReceiveQueued))
 			set.PutFor(f.id, "txqueued", float64(u.TransmitQueued))
 		}
+	}
+}
+
+func (s *Sampler) putLayers(t *target, set *series.Set) {
+	sizes, ok := s.cfg.Layers.Sizes(t.container.ID, t.container.PID)
+	if !ok {
+		return
+	}
+	device := s.view.deviceName(sizes.Major, sizes.Minor)
+	set.PutFor(catalog.FSUsage, device, float64(sizes.Bytes))
+	set.PutFor(catalog.FSInodesUsed, device, float64(sizes.Inodes))
+	for _, v := range sizes.Volumes {
+		set.PutFor(catalog.VolumeUsage, v.Point, float64(v.Bytes))
 	}
 }
 
