@@ -26,7 +26,7 @@ RUNFLAGS     ?=
 KUBERNETES ?= $(or $(PLIMSOLL_CACHE),$(HOME)/.cache/plimsoll)/kubernetes-v1.34.4
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check generate images show-cgroup2 show-kubernetes clean help
+.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-event-latency clean help
 
 build: ## build bin/plimsoll-agent and bin/plimsoll-collector
 	go build -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/plimsoll-agent ./agent
@@ -59,6 +59,9 @@ show-cgroup2: ## compare the agent with cAdvisor and the kernel's files on cgrou
 show-kubernetes: ## compare the agent with a real kubelet on this machine, stop the API server, measure a large cluster: six minutes, as root
 	.ci/peers/kubernetes/build.sh $(KUBERNETES) kube-apiserver kube-controller-manager kube-scheduler kubelet
 	PLIMSOLL_SHOW=kubernetes PLIMSOLL_KUBERNETES=$(KUBERNETES) go test ./agent/internal/kubernetes -count=1 -timeout 20m -v -run TestShow
+
+show-event-latency: ## time 60 OOM kills and 60 crashes of real containers from the kernel to a webhook, under load: four minutes, as root
+	PLIMSOLL_SHOW=event-latency go test ./collector/e2e -count=1 -timeout 20m -v -run TestEventsReachTheWebhook
 
 clean: ## remove bin/; the state of make run in ./data stays
 	rm -rf bin

@@ -86,6 +86,7 @@ func (c *collector) replay(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return nil
 	}
+	c.engine.Flush()
 	return err
 }
 
@@ -152,7 +153,7 @@ func registerProgram(reg prometheus.Registerer, p *progress) {
 
 // eventMetrics are the metrics whose every change sets off the event rules at once.
 func eventMetrics() []string {
-	return []string{"container_oom_events_total", "container_restarts_total", "container_health_state"}
+	return []string{"container_oom_events_total", "container_exits_total", "container_restarts_total", "container_health_state", "container_health_status"}
 }
 
 // agentMetadata is what the agents' metrics mean, for /api/v1/metadata; agents send figures only.

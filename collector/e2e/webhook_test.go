@@ -66,3 +66,14 @@ next:
 	}
 	return notification{}, fmt.Errorf("no %s %s with %v among %d notifications", status, alertname, want, len(w.all))
 }
+
+// count is how often each alert came, by "name status".
+func (w *webhook) count() map[string]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	pages := map[string]int{}
+	for _, n := range w.all {
+		pages[n.Labels["alertname"]+" "+n.Status]++
+	}
+	return pages
+}
