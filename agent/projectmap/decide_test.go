@@ -1,6 +1,7 @@
 package projectmap
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -150,5 +151,21 @@ func TestLabelsPassOnlyWhenListed(t *testing.T) {
 	}
 	if d := m.Decide(Container{}); len(d.Passed) != 0 {
 		t.Errorf("a container without the labels passes %v", d.Passed)
+	}
+}
+
+// BenchmarkDecide: 200 rules with two conditions each, and a container that the last one claims.
+func BenchmarkDecide(b *testing.B) {
+	var text strings.Builder
+	text.WriteString("rules:\n")
+	for i := range 200 {
+		fmt.Fprintf(&text, "- {match: {namespace: [a%d-*, b%d-*], label.app: x%d}, project: p%d}\n", i, i, i, i)
+	}
+	m := parse(b, text.String())
+	c := Container{Namespace: "b199-eu", Labels: map[string]string{"app": "x199"}}
+	for b.Loop() {
+		if d := m.Decide(c); d.Project != "p199" {
+			b.Fatal(d)
+		}
 	}
 }
