@@ -42,6 +42,10 @@ var conformanceRules = []rule{
 	{"v1", "only cAdvisor", "container_memory_failcnt", onNode, "the root cgroup has no limit at which a charge could fail"},
 
 	{"v2", "only cAdvisor", "container_memory_failcnt", zero, "10: constant 0 on v2, which has no such counter"},
+	{"v2", "only cAdvisor", "container_memory_events_*", onNode, "10: constant 0, for the root cgroup has no memory.events"},
+	{"v2", "only cAdvisor", "container_hugetlb_max_usage_bytes", zero, "10: constant 0 on v2, which has no such file"},
+	{"v2", "value", "container_memory_kernel_usage", zero, "31: constant 0 on v2, though memory.stat has kernel"},
+	{"v2", "value", "container_spec_memory_reservation_limit_bytes", zero, "32: reads memory.min, and the engine sets memory.low"},
 
 	{"", "", "container_cpu_load_*", zero, "13: constant 0 without -enable_load_reader"},
 	{"", "", "container_tasks_state", zero, "13: constant 0 without -enable_load_reader"},

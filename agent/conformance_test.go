@@ -58,6 +58,7 @@ func TestTheAgentSaysWhatCadvisorSays(t *testing.T) {
 	runDocker(t, append([]string{"pause"}, crewNames(prefix)...)...)
 
 	before := parseFamilies(t, read())
+	scrape() // may be answered by a housekeeping that had begun before
 	theirs := parseFamilies(t, scrape())
 	after := parseFamilies(t, read())
 

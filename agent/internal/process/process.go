@@ -46,10 +46,12 @@ type Descriptors struct {
 	Known     bool // Open could be counted for at least one of them and was denied for none
 	// Most is the number in the process that has most, and MostLimit its soft limit (RLIMIT_NOFILE); 0: unlimited or unknown.
 	Most, MostLimit int
+	// FirstLimit is the soft limit of the container's first process, -1: unlimited, 0: unknown.
+	FirstLimit int
 }
 
-// Descriptors counts the open descriptors of the processes.
-func (p *Proc) Descriptors(pids []int) Descriptors {
+// Descriptors counts the open descriptors of the processes; first is the one the container began with, 0 where it is not known.
+func (p *Proc) Descriptors(pids []int, first int) Descriptors {
 	var d Descriptors
 	busiest, denied := 0, false
 	for _, pid := range pids {
@@ -68,10 +70,15 @@ func (p *Proc) Descriptors(pids []int) Descriptors {
 		}
 	}
 	d.Known = d.Processes > 0 && !denied
-	if busiest > 0 {
-		if limit, ok := p.OpenFilesLimit(busiest); ok && limit > 0 {
-			d.MostLimit = limit
-		}
+	if first > 0 {
+		d.FirstLimit, _ = p.openFilesLimit(first)
+	}
+	switch {
+	case busiest == first:
+		d.MostLimit = max(0, d.FirstLimit)
+	case busiest > 0:
+		limit, _ := p.openFilesLimit(busiest)
+		d.MostLimit = max(0, limit)
 	}
 	return d
 }
@@ -128,8 +135,8 @@ func eachName(dir string, f func(name string)) error {
 	}
 }
 
-// OpenFilesLimit is the soft limit of open files out of /proc/PID/limits, -1 for unlimited; false where it can not be had.
-func (p *Proc) OpenFilesLimit(pid int) (int, bool) {
+// openFilesLimit is the soft limit of open files out of /proc/PID/limits, -1 for unlimited; false where it can not be had.
+func (p *Proc) openFilesLimit(pid int) (int, bool) {
 	b, err := p.read(p.path(pid, "limits"))
 	if err != nil {
 		p.fault("limits", err)

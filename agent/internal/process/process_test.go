@@ -39,14 +39,14 @@ func (p *Proc) faulted() counted { return p.faults.(counted) }
 
 func TestDescriptorsAreCountedOverProcessesAndSetAgainstTheLimitOfTheOneThatHasMost(t *testing.T) {
 	p := tree(t, "processes")
-	d := p.Descriptors([]int{10, 11, 12}) // 12 has ended
-	if want := (Descriptors{Processes: 2, Open: 5, Known: true, Most: 4, MostLimit: 1024}); d != want {
+	d := p.Descriptors([]int{10, 11, 12}, 10) // 12 has ended
+	if want := (Descriptors{Processes: 2, Open: 5, Known: true, Most: 4, MostLimit: 1024, FirstLimit: -1}); d != want {
 		t.Errorf("got %+v, want %+v", d, want)
 	}
-	if limit, ok := p.OpenFilesLimit(10); !ok || limit != -1 {
-		t.Errorf("an unlimited process has the limit %d, %t", limit, ok)
+	if d := p.Descriptors([]int{11}, 11); d.MostLimit != 1024 || d.FirstLimit != 1024 {
+		t.Errorf("of one process %+v", d)
 	}
-	if _, ok := p.OpenFilesLimit(13); ok || p.faulted()["limits malformed"] != 1 {
+	if _, ok := p.openFilesLimit(13); ok || p.faulted()["limits malformed"] != 1 {
 		t.Errorf("a malformed file is a limit; faults %v", p.faulted())
 	}
 	if n := len(p.faulted()); n != 1 {
@@ -56,13 +56,13 @@ func TestDescriptorsAreCountedOverProcessesAndSetAgainstTheLimitOfTheOneThatHasM
 
 func TestTheKernelCountsOurOwnDescriptors(t *testing.T) {
 	p := Open("/proc", nil)
-	before := p.Descriptors([]int{os.Getpid()})
+	before := p.Descriptors([]int{os.Getpid()}, 0)
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	after := p.Descriptors([]int{os.Getpid()})
+	after := p.Descriptors([]int{os.Getpid()}, 0)
 	if !after.Known || after.Open <= before.Open {
 		t.Errorf("%+v, and with a socket more %+v", before, after)
 	}

@@ -123,7 +123,7 @@ func (s *Sampler) sampleTargetSlow(t *target) {
 func (s *Sampler) putProcesses(t *target, set *series.Set, pids []int) {
 	groups := s.cfg.Groups
 	if groups.Has(catalog.GroupProcess) {
-		d := s.slow.proc.Descriptors(pids)
+		d := s.slow.proc.Descriptors(pids, t.container.PID)
 		set.Put(catalog.Processes, float64(d.Processes))
 		if d.Known {
 			set.Put(catalog.FileDescriptors, float64(d.Open))
@@ -131,10 +131,8 @@ func (s *Sampler) putProcesses(t *target, set *series.Set, pids []int) {
 				set.Put(catalog.FileDescriptorsRatio, float64(d.Most)/float64(d.MostLimit))
 			}
 		}
-		if t.container.PID > 0 {
-			if limit, ok := s.slow.proc.OpenFilesLimit(t.container.PID); ok {
-				set.Put(catalog.UlimitOpenFiles, float64(limit))
-			}
+		if d.FirstLimit != 0 {
+			set.Put(catalog.UlimitOpenFiles, float64(d.FirstLimit))
 		}
 	}
 	if groups.Has(catalog.GroupSockets) {
