@@ -20,7 +20,7 @@ import (
 func doctor(cfg config) int {
 	quiet := slog.New(slog.DiscardHandler)
 	report := &report{w: os.Stdout}
-	eyes, err := openEyes(cfg, quiet, prometheus.NewRegistry())
+	eyes, err := openEyes(cfg, nil, quiet, prometheus.NewRegistry())
 	if err != nil {
 		report.bad("start", "%v", err)
 		return exitError

@@ -55,7 +55,7 @@ const reservedDescriptors = 256 + mostWatched
 // mostWatched is the number of containers whose exit is heard from the kernel, one descriptor each.
 const mostWatched = 2000
 
-func openEyes(cfg config, log *slog.Logger, reg *prometheus.Registry) (*eyes, error) {
+func openEyes(cfg config, kept inventory.Ledger, log *slog.Logger, reg *prometheus.Registry) (*eyes, error) {
 	if cfg.limitMemory > 0 {
 		debug.SetMemoryLimit(int64(cfg.limitMemory))
 	}
@@ -101,10 +101,11 @@ func openEyes(cfg config, log *slog.Logger, reg *prometheus.Registry) (*eyes, er
 	}
 	projectMap, _ := e.projects.Map()
 	e.where.shown = e.where.node()
-	if e.table, err = inventory.New(inventory.Config{Resolver: identity.Resolver{Node: e.where.shown, Projects: projectMap}, Locate: e.locate, Metrics: reg}, time.Now(), log); err != nil {
+	if e.table, err = inventory.New(inventory.Config{Resolver: identity.Resolver{Node: e.where.shown, Projects: projectMap}, Locate: e.locate, Ledger: kept, Metrics: reg}, time.Now(), log); err != nil {
 		e.close()
 		return nil, err
 	}
+	e.engine.Resume(e.table.Resume())
 	reg.MustRegister(
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_agent_source_up", Help: docker.SourceUpHelp, ConstLabels: prometheus.Labels{"source": "cgroup"}}, e.cgroupUp),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_agent_descriptors", Help: "Kernel files held open."}, func() float64 { return float64(e.budget.Used()) }),

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/plimsoll/plimsoll/agent/internal/ledger"
 	"github.com/plimsoll/plimsoll/agent/internal/sampler"
 	"github.com/plimsoll/plimsoll/agent/internal/ship"
 	"github.com/plimsoll/plimsoll/agent/internal/spool"
@@ -41,7 +42,12 @@ func run(cfg config) int {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
 
-	eyes, err := openEyes(cfg, log, reg) // kernel, engine, inventory
+	kept, err := ledger.Open(filepath.Join(cfg.dataDir, "slots.ledger"), log, reg)
+	if err != nil {
+		return refuse(log, fmt.Errorf("--data-dir=%s: %w", cfg.dataDir, err))
+	}
+	defer kept.Close()
+	eyes, err := openEyes(cfg, kept, log, reg) // kernel, engine, inventory
 	if err != nil {
 		return refuse(log, err)
 	}

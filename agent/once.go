@@ -16,7 +16,7 @@ import (
 // once is `plimsoll-agent once`: one sample as Prometheus text on standard output, complaints on standard error.
 func once(cfg config) int {
 	log := cfg.logger(os.Stderr)
-	eyes, err := openEyes(cfg, log, prometheus.NewRegistry())
+	eyes, err := openEyes(cfg, nil, log, prometheus.NewRegistry())
 	if err != nil {
 		return refuse(log, err)
 	}

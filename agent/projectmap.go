@@ -152,7 +152,7 @@ func readProjectMap(cfg config) (*projectmap.Map, error) {
 func liveContainers(cfg config) ([]projectmap.Container, error) {
 	cfg.projectMap = mapBuiltin
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	eyes, err := openEyes(cfg, log, prometheus.NewRegistry())
+	eyes, err := openEyes(cfg, nil, log, prometheus.NewRegistry())
 	if err != nil {
 		return nil, err
 	}

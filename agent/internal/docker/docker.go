@@ -64,6 +64,9 @@ type Engine struct {
 	recheck chan cgroup.ContainerID
 	connect func(ctx context.Context) (connection, Info, error)
 
+	since   time.Time   // of Resume
+	running []Container // likewise
+
 	mu    sync.Mutex // guards the rest
 	state State
 	info  *Info
@@ -121,10 +124,16 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// Resume tells, before Run, what an earlier run had told its sink: all news up to since, and which containers ran then. What happened
+// meanwhile is asked of the engine, which remembers 256 events, and told; what those lack the list of running containers corrects. A
+// zero since resumes nothing but the containers.
+func (e *Engine) Resume(since time.Time, running []Container) { e.since, e.running = since, running }
+
 // Run tells sink what the engine runs until ctx ends, connecting again whenever the engine goes away. It returns nil.
 // Containers are not told dead because the engine is: they may well run on.
 func (e *Engine) Run(ctx context.Context, sink Sink) error {
 	t := newTracker(sink, e.cfg.MaxContainers, e.metrics)
+	t.resume(e.since, e.running)
 	for attempt := 0; ; attempt++ {
 		began := time.Now()
 		err := e.once(ctx, t)

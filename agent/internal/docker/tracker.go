@@ -59,6 +59,17 @@ func newTracker(sink Sink, limit int, m *metrics) *tracker {
 	return &tracker{sink: sink, limit: limit, metrics: m, records: map[cgroup.ContainerID]*record{}}
 }
 
+// resume takes over what an earlier tracker had told by since.
+func (t *tracker) resume(since time.Time, running []Container) {
+	t.last = since
+	for _, c := range running {
+		c.PID = 0 // another process's, perhaps; the inspection says
+		if r := t.record(c.ID); r != nil {
+			r.told, r.live, r.oom = c, true, c.OOMKilled
+		}
+	}
+}
+
 // connected begins a connection.
 func (t *tracker) connected(info Info) {
 	t.cgroupDriver = info.CgroupDriver

@@ -391,3 +391,20 @@ func TestContainersPastTheLimitAreLeftOutAndDeadOnesMakeRoom(t *testing.T) {
 	s.event(other, second(4))
 	s.asked(1)
 }
+
+func TestWhatHappenedSinceTheAgentsRunBeforeIsTold(t *testing.T) {
+	m, err := newMetrics(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &diary{}
+	s := stage{newTracker(d, 100, m), d, t}
+	s.resume(second(10), []Container{{ID: "c1", Name: "web", StartedAt: second(1), PID: 7}})
+	s.connected(Info{at: second(60), CgroupDriver: "cgroupfs"})
+	s.on(10, events.ActionOOM) // told by the run before
+	s.on(20, events.ActionOOM)
+	s.on(21, events.ActionDie, "exitCode=137")
+	if want := []string{"oom c1", "died c1 code 137 oom"}; !slices.Equal(d.lines, want) {
+		t.Errorf("told %q, want %q", d.lines, want)
+	}
+}

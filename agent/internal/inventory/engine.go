@@ -13,6 +13,7 @@ var _ docker.Sink = (*Table)(nil)
 func (t *Table) Started(c docker.Container, at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.told(at)
 	t.begin(fromEngine(c), at)
 }
 
@@ -20,6 +21,7 @@ func (t *Table) Started(c docker.Container, at time.Time) {
 func (t *Table) Changed(c docker.Container, at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.told(at)
 	t.change(fromEngine(c), at)
 }
 
@@ -27,6 +29,7 @@ func (t *Table) Changed(c docker.Container, at time.Time) {
 func (t *Table) OOM(id cgroup.ContainerID, at time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.told(at)
 	if e := t.containers[id]; e != nil {
 		t.countOOM(e, e.ooms.event(), at)
 	}
@@ -36,7 +39,15 @@ func (t *Table) OOM(id cgroup.ContainerID, at time.Time) {
 func (t *Table) Died(id cgroup.ContainerID, at time.Time, exit docker.Exit) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.told(at)
 	t.finish(id, at, exitOf(exit.Code, exit.Known, exit.OOMKilled))
+}
+
+// told moves the moment up to which the engine's news are in the table.
+func (t *Table) told(at time.Time) {
+	if at.After(t.newest) {
+		t.newest = at
+	}
 }
 
 // Gone forgets a container after a while.

@@ -34,6 +34,8 @@ type Config struct {
 	MaxContainers, MaxSlots, MaxUnresolved, MaxEvents int
 	// Locate finds what the API server does not tell of a pod's containers. nil finds nothing: the tree's walk has to.
 	Locate Locate
+	// Ledger keeps counters, and what they are counted from, over restarts of the agent. nil keeps nothing.
+	Ledger Ledger
 	// Metrics is where the package's own metrics are registered. nil is nowhere.
 	Metrics prometheus.Registerer
 }
@@ -55,6 +57,9 @@ type Table struct {
 	queue      []Event
 	lost       int
 	remarked   bool // overdue unresolved containers have been logged
+
+	newest  time.Time // the newest moment the engine has told of
+	resumed time.Time // that of the agent's run before, if it is not too long ago
 
 	pods        map[string]bool // UIDs the API server knows
 	podRestarts map[podContainer]int
@@ -96,6 +101,9 @@ func New(cfg Config, began time.Time, log *slog.Logger) (*Table, error) {
 		return nil, fmt.Errorf("register inventory metrics: %w", err)
 	}
 	t.resolver.Values = identity.NewValues(t.metrics.refuse)
+	if cfg.Ledger != nil {
+		t.restore(began)
+	}
 	return t, nil
 }
 
@@ -130,8 +138,13 @@ func (t *Table) ReportOOMKills(id cgroup.ContainerID, life, kernelCount uint64) 
 	if e != nil && e.Life != life {
 		e = e.before
 	}
-	if e != nil && e.Life == life {
-		t.countOOM(e, e.ooms.reported(kernelCount), time.Now())
+	if e == nil || e.Life != life {
+		return
+	}
+	before := e.ooms
+	t.countOOM(e, e.ooms.reported(kernelCount), time.Now())
+	if e.ooms != before {
+		t.save(e)
 	}
 }
 

@@ -137,6 +137,17 @@ func TestSlotCounters(t *testing.T) {
 		{"are 0 at discovery", func(t *Table) {
 			t.Started(web("a", 1), minute(1))
 		}, "live 1 oom 0 restarts 0"},
+		{"do not take a release for a restart", func(t *Table) {
+			t.Started(web("a", 1), minute(1))
+			t.Died("a", minute(2), docker.Exit{Code: 0, Known: true})
+			next := web("b", 2)
+			next.Image = "web:2"
+			t.Started(next, minute(2))
+		}, "live 1 oom 0 restarts 0 completed 1"},
+		{"do not take one more replica for a restart", func(t *Table) {
+			t.Started(web("a", 1), minute(1))
+			t.Started(web("b", 2), minute(2))
+		}, "live 2 oom 0 restarts 0"},
 		{"are 0 at discovery although the container has a history from before the agent", func(t *Table) {
 			c := again(web("a", -60), -5, 7)
 			c.OOMKilled = true
@@ -498,8 +509,8 @@ func TestManyMayUseTheTableAtOnce(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if s := slotOf(t, table, "web"); s.Live != 0 || s.Restarts != 799 {
-		t.Errorf("live %d, restarts %d; want 0, 799", s.Live, s.Restarts)
+	if s := slotOf(t, table, "web"); s.Live != 0 || s.Exits.Of(Unknown) != 800 {
+		t.Errorf("live %d, exits %d; want 0, 800", s.Live, s.Exits.Of(Unknown))
 	}
 }
 

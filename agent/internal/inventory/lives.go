@@ -20,9 +20,11 @@ type entry struct {
 	resolved bool      // has labels
 	removed  bool      // the runtime has removed it
 	idle     time.Time // when Expire first found it dead
+	revived  bool      // known from the ledger alone
 	before   *entry    // the life before this one, whose final reading may still come
 
 	ooms     oomTally
+	oomAt    time.Time // when its newest out-of-memory kill was counted
 	restarts restartTally
 }
 
@@ -58,6 +60,9 @@ func (t *Table) begin(l *told, at time.Time) {
 	past := *e
 	past.before = nil
 	*e = entry{live: true, restarts: past.restarts, ooms: oomTally{history: history}}
+	if past.revived && past.StartedAt.Equal(l.startedAt) { // the life that the agent's run before knew
+		e.ooms = past.ooms
+	}
 	if known {
 		e.before = &past
 	}
@@ -71,7 +76,8 @@ func (t *Table) begin(l *told, at time.Time) {
 	if !e.resolved {
 		return
 	}
-	slotKnown := t.slots[keyOf(e.Labels)] != nil
+	defer t.save(e)
+	taken := t.takesOver(e)
 	fresh := t.enter(e, at)
 	t.push(Event{Kind: Born, At: at, Container: e.Container, NewSlot: fresh})
 
@@ -86,8 +92,8 @@ func (t *Table) begin(l *told, at time.Time) {
 	default: // made under our eyes: restarts whose events were missed count
 		restarted = e.restarts.settle(l.restartCount)
 	}
-	if l.podUID == "" && !known && slotKnown && !history {
-		restarted++ // another container took the place over
+	if l.podUID == "" && !known && taken && !history {
+		restarted++
 	}
 	if e.slot != nil {
 		e.slot.Restarts += restarted
@@ -97,12 +103,20 @@ func (t *Table) begin(l *told, at time.Time) {
 	}
 }
 
+// takesOver tells whether a container that starts fills the place of one that is gone and ran the same image: a restart by another
+// name. With another image it is a release, beside a running one more replicas or a release again.
+func (t *Table) takesOver(e *entry) bool {
+	s := t.slots[keyOf(e.Labels)]
+	return s != nil && s.Live == 0 && s.image == e.Labels.Image
+}
+
 // change brings new facts of a life.
 func (t *Table) change(l *told, at time.Time) {
 	e := t.containers[l.id]
 	if e == nil || !e.live {
 		return
 	}
+	defer t.save(e)
 	before := e.Container
 	e.take(l)
 	t.relabel(e, at)
@@ -130,8 +144,18 @@ func (t *Table) finish(id cgroup.ContainerID, at time.Time, exit Exit) {
 	if exit.OOMKilled && !e.ooms.history { // of history the flag may tell a kill from before
 		t.countOOM(e, e.ooms.flagged(), at)
 	}
+	if exit.Code == killed && exit.Reason == Signalled && at.Sub(e.oomAt) < oomNews {
+		exit.OOMKilled, exit.Reason = true, KilledOOM // the engine's own flag may come later than its exit
+	}
 	t.end(e, at, exit)
 }
+
+// killed is the code of an exit by SIGKILL, which is how the kernel ends what has no memory left. oomNews is how far back the
+// kernel's count of such kills may have grown for the two to be the same.
+const (
+	killed  = 128 + 9
+	oomNews = 5 * time.Second
+)
 
 // resolve gives e its labels, if its facts name it.
 func (t *Table) resolve(e *entry) {
@@ -172,6 +196,7 @@ func (t *Table) end(e *entry, at time.Time, exit Exit) {
 	if !e.resolved {
 		return
 	}
+	defer t.save(e)
 	e.leave()
 	if e.slot != nil {
 		e.slot.Exits.n[exit.Reason]++
@@ -184,9 +209,11 @@ func (t *Table) countOOM(e *entry, grown uint64, at time.Time) {
 	if grown == 0 || !e.resolved {
 		return
 	}
+	e.oomAt = at
 	if e.slot != nil {
 		e.slot.OOMKills += grown
 	}
+	t.save(e)
 	t.push(Event{Kind: OOMKilled, At: at, Container: e.Container})
 }
 
@@ -201,6 +228,6 @@ func (t *Table) dropDead() bool {
 	if oldest == nil {
 		return false
 	}
-	delete(t.containers, oldest.ID)
+	t.forget(oldest.ID)
 	return true
 }

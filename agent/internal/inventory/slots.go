@@ -31,6 +31,7 @@ func (e ExitCounts) Of(r Reason) uint64 { return e.n[min(r, reasonCount-1)] }
 
 type slot struct {
 	Slot
+	image     string         // of its latest container
 	facts     identity.Facts // of its latest container
 	idleSince time.Time      // when Expire first found it empty; zero while it is not
 }
@@ -57,6 +58,7 @@ func (t *Table) enter(e *entry, at time.Time) (fresh bool) {
 	s.idleSince = time.Time{}
 	s.facts = e.facts
 	s.show(e.Labels)
+	s.image = e.Labels.Image
 	e.slot = s
 	return fresh
 }
@@ -85,7 +87,7 @@ func (t *Table) dropIdleSlot() bool {
 	if oldest == nil {
 		return false
 	}
-	delete(t.slots, oldest.Key)
+	t.forgetSlot(oldest.Key)
 	return true
 }
 

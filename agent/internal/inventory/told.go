@@ -24,11 +24,13 @@ type told struct {
 	restartCount       int
 	resources          Resources
 	podUID             string
+	container          *docker.Container // as the engine told it; nil: it did not
 }
 
 func fromEngine(c docker.Container) *told {
 	return &told{
-		id: c.ID, facts: identity.FromDocker(c.Name, c.Image, "", c.Labels), pid: c.PID, cgroupPath: c.CgroupPath, networkMode: c.NetworkMode,
+		container: &c,
+		id:        c.ID, facts: identity.FromDocker(c.Name, c.Image, "", c.Labels), pid: c.PID, cgroupPath: c.CgroupPath, networkMode: c.NetworkMode,
 		health: engineHealth(c.Health), paused: c.Paused, oomKilled: c.OOMKilled, created: c.Created, startedAt: c.StartedAt, restartCount: c.RestartCount,
 	}
 }

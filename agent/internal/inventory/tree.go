@@ -47,6 +47,9 @@ func (t *Table) Run(ctx context.Context, walk func(yield func(cgroup.Found)) err
 			t.locateRest(time.Now())
 		}
 		t.Expire(time.Now())
+		if t.cfg.Ledger != nil {
+			t.cfg.Ledger.Sync()
+		}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -138,7 +141,7 @@ func (t *Table) Expire(now time.Time) {
 		case s.idleSince.IsZero():
 			s.idleSince = now
 		case now.Sub(s.idleSince) >= t.cfg.KeepSlots:
-			delete(t.slots, key)
+			t.forgetSlot(key)
 		}
 	}
 	if t.resolver.Values.Keep(t.shownLabels) {
@@ -154,7 +157,7 @@ func (t *Table) Expire(now time.Time) {
 		case e.idle.IsZero():
 			e.idle = now
 		case now.Sub(e.idle) >= keep:
-			delete(t.containers, id)
+			t.forget(id)
 		}
 	}
 }
