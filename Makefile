@@ -25,8 +25,13 @@ RUNFLAGS     ?=
 # The commands of Kubernetes that show-kubernetes runs are built there once, 9 minutes of CPU.
 KUBERNETES ?= $(or $(PLIMSOLL_CACHE),$(HOME)/.cache/plimsoll)/kubernetes-v1.34.4
 
+# make bench-agent: how many idle containers, for how long each process is measured, which peers (a part of their names; none: no peer).
+BENCH_CONTAINERS ?= 100
+BENCH_SECONDS    ?= 60
+BENCH_PEERS      ?=
+
 .DEFAULT_GOAL := build
-.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-event-latency clean help
+.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-event-latency bench-agent clean help
 
 build: ## build bin/plimsoll-agent and bin/plimsoll-collector
 	go build -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/plimsoll-agent ./agent
@@ -62,6 +67,10 @@ show-kubernetes: ## compare the agent with a real kubelet on this machine, stop 
 
 show-event-latency: ## time 60 OOM kills and 60 crashes of real containers from the kernel to a webhook, under load: four minutes, as root
 	PLIMSOLL_SHOW=event-latency go test ./collector/e2e -count=1 -timeout 20m -v -run TestEventsReachTheWebhook
+
+bench-agent: build ## measure what the agent costs on BENCH_CONTAINERS idle containers beside bare reads, cAdvisor and Netdata: ten minutes, as root
+	PLIMSOLL_BENCH_CONTAINERS=$(BENCH_CONTAINERS) PLIMSOLL_BENCH_SECONDS=$(BENCH_SECONDS) PLIMSOLL_BENCH_PEERS=$(BENCH_PEERS) \
+	  go test -run '^$$' -bench . -benchtime 1x -timeout 30m -v ./agent/bench
 
 clean: ## remove bin/; the state of make run in ./data stays
 	rm -rf bin

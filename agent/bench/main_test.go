@@ -1,0 +1,73 @@
+// Package bench_test measures what the agent costs on live containers: the whole process beside the least that reading the same
+// files can cost and beside its peers, and the hot path beside bare reads. `make bench-agent` runs it; go test alone does not.
+//
+// What it says is in CPU time of processes, so a busy machine does not spoil it, and in ratios of one run.
+package bench_test
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// floorVariable makes the test binary the floor program instead: see floor.
+const floorVariable = "PLIMSOLL_BENCH_FLOOR"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(floorVariable) != "" {
+		if err := floor(os.Stdin); err != nil {
+			fmt.Fprintln(os.Stderr, "floor:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// settings of a run, from the environment; the Makefile's variables of the same names without the prefix set them.
+type settings struct {
+	containers int           // idle containers that run meanwhile
+	lasts      time.Duration // for which each process is measured
+	agent      string        // the agent's binary
+	cadvisor   string        // the cAdvisor peer's binary, see .ci/peers/cadvisor
+	peers      string        // a part of the names of those wanted, "none" is in none; empty: all
+}
+
+func readSettings(b *testing.B) settings {
+	cache, _ := os.UserCacheDir()
+	s := settings{
+		containers: number(b, "PLIMSOLL_BENCH_CONTAINERS", 100),
+		lasts:      time.Duration(number(b, "PLIMSOLL_BENCH_SECONDS", 60)) * time.Second,
+		agent:      text("PLIMSOLL_BENCH_AGENT", "../../bin/plimsoll-agent"),
+		cadvisor:   text("PLIMSOLL_CADVISOR", cache+"/plimsoll/cadvisor-v0.60.6") + "/cadvisor",
+		peers:      os.Getenv("PLIMSOLL_BENCH_PEERS"),
+	}
+	if s.lasts%interval != 0 {
+		b.Fatalf("PLIMSOLL_BENCH_SECONDS=%s: want a multiple of %s, the interval of the full reading", s.lasts, interval)
+	}
+	return s
+}
+
+func (s settings) wants(peer string) bool { return strings.Contains(peer, s.peers) }
+
+func text(name, unset string) string {
+	if v := os.Getenv(name); v != "" {
+		return v
+	}
+	return unset
+}
+
+func number(b *testing.B, name string, unset int) int {
+	v := os.Getenv(name)
+	if v == "" {
+		return unset
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 1 {
+		b.Fatalf("%s=%s: want a number of at least 1", name, v)
+	}
+	return n
+}
