@@ -28,6 +28,9 @@ func newMetrics(registerer prometheus.Registerer, t *Table) (*metrics, error) {
 		}, []string{"label"}),
 		walkErrors: counter("cgroup_walk_errors_total", "Walks of the cgroup tree that failed or hit a limit."),
 	}
+	for _, label := range []string{"project", "team", "tier"} { // there as 0 from the start, so that the first refusal is an increase
+		m.valuesRefused.WithLabelValues(label)
+	}
 	if registerer == nil {
 		return m, nil
 	}
