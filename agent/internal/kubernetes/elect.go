@@ -29,7 +29,7 @@ func (s *Source) elect(ctx context.Context) error {
 	for ctx.Err() == nil {
 		elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 			Lock: lock, Name: leaseName, ReleaseOnCancel: true,
-			LeaseDuration: s.cfg.LeaseDuration, RenewDeadline: s.cfg.LeaseDuration * 2 / 3, RetryPeriod: s.cfg.LeaseDuration / 7,
+			LeaseDuration: s.cfg.LeaseDuration, RenewDeadline: s.cfg.LeaseDuration * 2 / 3, RetryPeriod: s.cfg.LeaseDuration / 6,
 			Callbacks: leaderelection.LeaderCallbacks{
 				OnStartedLeading: func(ctx context.Context) {
 					s.log.Info("elected to report the cluster's objects", "lease", s.namespace+"/"+leaseName)

@@ -33,7 +33,8 @@ type Config struct {
 	Timeout time.Duration
 	// NodeEvery is how often the node's labels are read. 0 is 5 min.
 	NodeEvery time.Duration
-	// LeaseDuration is after how long without news of the elected agent another takes over. 0 is 15 s.
+	// LeaseDuration is after how long without news of the elected agent another takes over; the others look every sixth of it, so in
+	// a cluster of 1,000 nodes the API server answers some 40 such requests a second. 0 is 90 s.
 	LeaseDuration time.Duration
 	// Metrics is where the package's own metrics are registered. nil is nowhere.
 	Metrics prometheus.Registerer
@@ -60,7 +61,7 @@ func New(cfg Config, log *slog.Logger) (*Source, error) {
 	for _, d := range []struct {
 		value    *time.Duration
 		fallback time.Duration
-	}{{&cfg.Timeout, 10 * time.Second}, {&cfg.NodeEvery, 5 * time.Minute}, {&cfg.LeaseDuration, 15 * time.Second}} {
+	}{{&cfg.Timeout, 10 * time.Second}, {&cfg.NodeEvery, 5 * time.Minute}, {&cfg.LeaseDuration, 90 * time.Second}} {
 		if *d.value <= 0 {
 			*d.value = d.fallback
 		}

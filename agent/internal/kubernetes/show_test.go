@@ -176,7 +176,7 @@ func TestShowTheAgentBesideARealKubelet(t *testing.T) {
 	c.kubectl("apply", "-n", "plimsoll", "-f", "../../../deploy/kubernetes/base/rbac.yaml")
 	c.kubectl("label", "node", "plimsoll-node", "topology.kubernetes.io/region=bj1", "cluster=show")
 	agent := startProgram(t, "--node=plimsoll-node", "--kubernetes.kubeconfig="+filepath.Join(folder, "agent.kubeconfig"), "--interval=1s",
-		"--remote-write.url=http://127.0.0.1:1/", "--docker.host=unix://"+folder+"/no-docker.sock")
+		"--remote-write.url=http://127.0.0.1:1/write", "--docker.host=unix://"+folder+"/no-docker.sock")
 	eventually(t, 30*time.Second, "the agent shows pods", func() bool { return agent.own("plimsoll_agent_containers") >= 6 })
 
 	readings := watchAgent(t, agent, 45*time.Second)
@@ -286,38 +286,48 @@ func compareWithKubelet(t *testing.T, readings []reading, kubelet map[string]*dt
 	table := tabwriter.NewWriter(&out, 2, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "metric\tseries of the kubelet\tequal\tdiffer\tabsent here\twhy")
 	containers, equalAll, comparedAll := map[string]bool{}, 0, 0
+	newest := readings[len(readings)-1].at
 	for _, name := range slices.Sorted(maps.Keys(kubelet)) {
-		equal, differ, absent, why, skipped := 0, 0, 0, leftOut[name], 0
+		equal, differ, absent := 0, 0, 0
+		explained := map[string]int{}
+		var notEqual []string
 		for _, m := range kubelet[name].Metric {
 			key := keyOf(name, m)
 			if key == "" || !alive(m, readings) {
 				continue
 			}
-			if why != "" {
-				skipped++
-				continue
+			at := newest // settings have no time
+			if m.TimestampMs != nil {
+				at = time.UnixMilli(m.GetTimestampMs())
 			}
-			low, high, found := between(readings, key, time.UnixMilli(m.GetTimestampMs()), window)
+			low, high, found := between(readings, key, at, window)
 			v := valueOf(m)
+			why := explain(name, key, v, found)
 			switch {
-			case !found && v == 0 && constantZero(name):
-				skipped++
-				why = "constant 0 there, absent here: no such file"
+			case why != "":
+				explained[why]++
 			case !found:
 				absent++
-				why += " " + key
+				notEqual = append(notEqual, key)
 			case v >= low-slack(name, low) && v <= high+slack(name, high):
 				equal++
-				containers[part(key, "pod")+"/"+part(key, "container")] = true
+				if !strings.HasPrefix(name, "container_network_") {
+					containers[part(key, "pod")+"/"+part(key, "container")] = true
+				}
 			default:
 				differ++
-				why += fmt.Sprintf(" %s: %g there, %g to %g here", key, v, low, high)
+				notEqual = append(notEqual, fmt.Sprintf("%s: %g there, %g to %g here", key, v, low, high))
 			}
 		}
-		if equal+differ+absent+skipped == 0 {
+		if equal+differ+absent+len(explained) == 0 {
 			continue
 		}
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%s\n", name, equal+differ+absent+skipped, equal, differ, absent, why)
+		there, reasons := equal+differ+absent, strings.Join(notEqual, "; ")
+		for why, n := range explained {
+			there += n
+			reasons += fmt.Sprintf("%d: %s ", n, why)
+		}
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%s\n", name, there, equal, differ, absent, reasons)
 		equalAll += equal
 		comparedAll += equal + differ + absent
 		if differ+absent > 0 {
@@ -396,9 +406,20 @@ func slack(name string, v float64) float64 {
 	}
 }
 
-// constantZero are what the kubelet shows as 0 because the kernel has no such file.
-func constantZero(name string) bool {
-	return strings.HasPrefix(name, "container_fs_") || strings.HasPrefix(name, "container_pressure_") || name == "container_threads_max" || strings.HasPrefix(name, "container_hugetlb_")
+// explain says why a series of the kubelet is not here, or is another here; "" where it must be equal.
+func explain(name, key string, there float64, found bool) string {
+	switch {
+	case leftOut[name] != "":
+		return leftOut[name]
+	case strings.HasPrefix(name, "container_network_") && strings.HasPrefix(part(key, "pod"), "agentlike-"):
+		return "the node's own traffic, once more in a pod on the host's network"
+	case strings.HasPrefix(name, "container_pressure_") && there == 0:
+		return "the kubelet shows 0 on cgroup v1, the agent reads the unified tree"
+	case !found && there == 0 && (strings.HasPrefix(name, "container_fs_") || name == "container_threads_max"):
+		return "0 there for none, absent here"
+	default:
+		return ""
+	}
 }
 
 // throughAnOutage stops the API server for two minutes, in which the kubelet goes on restarting what fails.
@@ -500,7 +521,7 @@ func TestShowTheMemoryOfAnAgentInALargeCluster(t *testing.T) {
 	s.check(err)
 	t.Logf("%d pods, %d of them on the agent's node, 501 Deployments, made in %s", len(list.Items)+int(*list.RemainingItemCount), here, time.Since(began).Round(time.Second))
 
-	agent := startProgram(t, "--node=n-0", "--kubernetes.kubeconfig="+s.kubeconfig(agentToken), "--interval=5s", "--remote-write.url=http://127.0.0.1:1/", "--docker.host=unix:///nowhere/docker.sock")
+	agent := startProgram(t, "--node=n-0", "--kubernetes.kubeconfig="+s.kubeconfig(agentToken), "--interval=5s", "--remote-write.url=http://127.0.0.1:1/write", "--docker.host=unix:///nowhere/docker.sock")
 	eventually(t, time.Minute, "the agent has its pods and is elected", func() bool {
 		return agent.own("plimsoll_agent_kubernetes_pods") == here && agent.own("plimsoll_agent_kubernetes_leader") == 1 && agent.own("kube_deployment_spec_replicas") > 0
 	})
