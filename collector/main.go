@@ -24,6 +24,7 @@ import (
 	"github.com/plimsoll/plimsoll/collector/internal/ingest"
 	"github.com/plimsoll/plimsoll/collector/internal/journal"
 	"github.com/plimsoll/plimsoll/collector/internal/mapfile"
+	"github.com/plimsoll/plimsoll/collector/internal/noise"
 	"github.com/plimsoll/plimsoll/collector/internal/notify"
 	"github.com/plimsoll/plimsoll/collector/internal/rules"
 	"github.com/plimsoll/plimsoll/collector/internal/selfscrape"
@@ -143,7 +144,7 @@ func build(cfg config, log *slog.Logger) (c *collector, err error) {
 		return c, fmt.Errorf("build the page: %w", err)
 	}
 	c.server = server.New(c.listener, server.Routes{
-		Write: c.ingest, Engine: c.engine, Nodes: c.nodes, Exits: exits.New(c.engine, nil), Rules: c.rules.Handler(), Alertmanager: c.notify.Handler(), ProjectMap: c.projects, UI: page,
+		Write: c.ingest, Engine: c.engine, Nodes: c.nodes, Exits: exits.New(c.engine, nil), Rules: c.rules.Handler(), Noise: noise.Handler(firing(c.engine)), Alertmanager: c.notify.Handler(), ProjectMap: c.projects, UI: page,
 		Metrics: server.Metrics(reg, c.engine.WriteMetrics, log), Ready: c.ready, Reload: c.reload,
 	}, c.access, log)
 	return c, nil

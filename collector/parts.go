@@ -19,7 +19,9 @@ import (
 
 	"github.com/plimsoll/plimsoll/agent/catalog"
 	"github.com/plimsoll/plimsoll/alerts"
+	"github.com/plimsoll/plimsoll/collector/internal/engine"
 	"github.com/plimsoll/plimsoll/collector/internal/journal"
+	"github.com/plimsoll/plimsoll/collector/internal/noise"
 )
 
 // progress is what the operator can see of the program as a whole.
@@ -178,6 +180,21 @@ func runbooks() fs.FS {
 		return nil
 	}
 	return sub
+}
+
+// firing asks the engine for the summary of noise.
+func firing(e *engine.Engine) noise.QueryFunc {
+	return func(ctx context.Context, expr string, from, to time.Time, step time.Duration) ([]noise.Series, error) {
+		found, err := e.QueryRange(ctx, expr, from, to, step)
+		all := make([]noise.Series, len(found))
+		for i, s := range found {
+			all[i] = noise.Series{Labels: map[string]string{}, TimestampsMillis: s.TimestampsMillis}
+			for _, l := range s.Labels {
+				all[i].Labels[l.Name] = l.Value
+			}
+		}
+		return all, err
+	}
 }
 
 func hostName() string {

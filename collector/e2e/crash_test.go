@@ -105,6 +105,13 @@ func TestKillNineCostsNoPageAndNoSilence(t *testing.T) {
 
 	firing.Store(false)
 	eventually(t, 40*time.Second, "the firing alert is resolved", func() error { _, err := hook.find("Fires", "resolved", nil); return err })
+	eventually(t, 20*time.Second, "the summary of noise knows the alert that came and went", func() error {
+		body, err := get(collector.url + "/api/alerts/noise?window=1h")
+		if err == nil && !strings.Contains(body, `{"rule":"Fires","severity":"critical","fired":1,"short":`) {
+			err = fmt.Errorf("%s", body)
+		}
+		return err
+	})
 	pages := hook.count()
 	for _, want := range []string{"Fires firing 1", "Pends firing 1", "Kept firing 1", "Hushed firing 0", "Kept resolved 0", "Fires resolved 1"} {
 		var name, status string

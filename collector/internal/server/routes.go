@@ -23,6 +23,7 @@ type Routes struct {
 	Nodes        http.Handler
 	Exits        http.Handler // /api/exits
 	Rules        http.Handler // /api/v1/rules and /api/v1/alerts
+	Noise        http.Handler // /api/alerts/noise
 	Alertmanager http.Handler // /api/v2/
 	ProjectMap   http.Handler // /api/project-map, which agents read with their token for writing
 	UI           http.Handler // everything not named here; holds no measured data
@@ -57,6 +58,7 @@ func (rt Routes) handler(a Access) http.Handler {
 		mux.Handle("/api/v2/", byMethod(a.Require(access.Read, rt.Alertmanager), a.Require(access.Admin, http.MaxBytesHandler(rt.Alertmanager, maxFormBytes))))
 	}
 	handle("/api/nodes", access.Read, rt.Nodes)
+	handle("/api/alerts/noise", access.Read, rt.Noise)
 	handle("/api/exits", access.Read, rt.Exits)
 	handle("/api/project-map", access.Known, rt.ProjectMap)
 	mux.HandleFunc("/api/", notFound)

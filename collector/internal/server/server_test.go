@@ -30,7 +30,7 @@ func says(name string) http.Handler {
 
 func routes() Routes {
 	return Routes{
-		Write: says("write"), Engine: says("engine"), Nodes: says("nodes"), Rules: says("rules"), Alertmanager: says("alertmanager"), UI: says("ui"), ProjectMap: says("project map"),
+		Write: says("write"), Engine: says("engine"), Nodes: says("nodes"), Noise: says("noise"), Rules: says("rules"), Alertmanager: says("alertmanager"), UI: says("ui"), ProjectMap: says("project map"),
 		Metrics: says("metrics"), Ready: func() error { return nil }, Reload: func(*http.Request) error { return nil },
 	}
 }
@@ -60,7 +60,7 @@ func TestEveryPathHasOneAnswerer(t *testing.T) {
 		"/api/v1/write": "write", "/api/v1/query": "engine", "/api/v1/query_range": "engine", "/api/v1/series": "engine", "/api/v1/labels": "engine",
 		"/api/v1/label/project/values": "engine", "/api/v1/metadata": "engine", "/api/v1/export": "engine", "/api/v1/status/buildinfo": "engine",
 		"/prometheus/api/v1/query": "engine", "/vmui": "engine", "/vmui/": "engine", "/vmui/assets/x.js": "engine",
-		"/api/v1/rules": "rules", "/api/v1/alerts": "rules", "/api/v2/silences": "alertmanager", "/api/nodes": "nodes", "/api/project-map": "project map", "/metrics": "metrics",
+		"/api/v1/rules": "rules", "/api/v1/alerts": "rules", "/api/v2/silences": "alertmanager", "/api/nodes": "nodes", "/api/alerts/noise": "noise", "/api/project-map": "project map", "/metrics": "metrics",
 		"/": "ui", "/d/fleet": "ui", "/ui/assets/a.js": "ui", "/-/healthy": "healthy\n", "/-/ready": "ready\n",
 	} {
 		if w := do(h, "GET", target); w.Code != 200 || w.Body.String() != want || w.Header().Get("X-Content-Type-Options") != "nosniff" {
