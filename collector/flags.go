@@ -201,7 +201,7 @@ func (cfg *config) rules(builtin fs.FS, external string) rules.Config {
 	if !cfg.builtinRules {
 		builtin = nil
 	}
-	return rules.Config{Builtin: builtin, Globs: cfg.ruleGlobs, StateFile: filepath.Join(cfg.dataDir, "alerts.json"), ExternalURL: external, QueryTimeout: time.Duration(cfg.limitQuery)}
+	return rules.Config{Builtin: builtin, Globs: cfg.ruleGlobs, StateFile: filepath.Join(cfg.dataDir, "alerts.json"), ExternalURL: external, QueryTimeout: time.Duration(cfg.limitQuery), Describe: describeInput}
 }
 
 func (cfg *config) grafana(external string) grafana.Config {

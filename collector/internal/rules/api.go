@@ -39,6 +39,11 @@ type (
 		EvaluationTime float64           `json:"evaluationTime"` // seconds
 		LastEvaluation time.Time         `json:"lastEvaluation"`
 		Type           string            `json:"type"` // alerting, recording
+
+		// Not of Prometheus, whose clients leave it aside: whether every input has series, and which has none. Absent
+		// until they were looked for.
+		Armed   *bool     `json:"armed,omitempty"`
+		Missing []Missing `json:"missing,omitempty"`
 	}
 	alertView struct {
 		Labels          map[string]string `json:"labels"`
@@ -63,7 +68,7 @@ func (m *Manager) views() []*groupView {
 	defer m.mu.RUnlock()
 	views := make([]*groupView, len(m.groups))
 	for i, g := range m.groups {
-		views[i] = g.view.Load()
+		views[i] = g.withInputs(g.view.Load())
 	}
 	return views
 }
@@ -190,6 +195,7 @@ func (g *group) observe(at time.Time, took time.Duration) *groupView {
 		v.Health, v.LastError = state.Health, state.LastError
 		alerting, ok := r.(*rule.AlertingRule)
 		if !ok {
+			g.metrics.lastSeries.WithLabelValues(g.def.File, g.def.Name, v.Name).Set(float64(state.LastSamples))
 			continue
 		}
 		for _, a := range alerting.GetAlerts() {

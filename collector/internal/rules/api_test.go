@@ -16,7 +16,7 @@ func served(t *testing.T) (promv1.API, *httptest.Server) {
 	bed := newTestbed()
 	m := bed.manager(t, ruleFile(oomRule, "  - {alert: Slow, expr: slow, for: 5m}", "  - {alert: Broken, expr: broken}", "  - {record: r, expr: up}"))
 	g := m.groups[0]
-	g.vmalert = newVmalertGroup(g.def, g.cfg, g.ports.Query)
+	g.vmalert = newVmalertGroup(g)
 	t.Cleanup(func() { closeVmalertGroup(g.vmalert) })
 	bed.answer("oom > 0", 2, "workload", "web")
 	bed.answer("slow", 1, "node", "n1")

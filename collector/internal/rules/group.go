@@ -26,6 +26,9 @@ type group struct {
 	metrics *metrics
 	state   *stateFile
 	log     *slog.Logger
+	silence *silence
+	// ownInputs tells whether an expression rests on what the collector itself measures.
+	ownInputs func(expr string) bool
 
 	woken   chan struct{}
 	stop    context.CancelFunc // set when started
@@ -40,7 +43,8 @@ type group struct {
 	savedKeep map[model.Fingerprint]time.Time
 
 	view atomic.Pointer[groupView]
-	left past // what was known when run returned; read after stopped is closed
+	arms atomic.Pointer[[]armed] // by rule; nil until the inputs were looked for
+	left past                    // what was known when run returned; read after stopped is closed
 }
 
 func (m *Manager) newGroups(defs []definition) []*group {
@@ -50,10 +54,11 @@ func (m *Manager) newGroups(defs []definition) []*group {
 			owners[name]++
 		}
 	}
-	groups := make([]*group, len(defs))
+	groups, own := make([]*group, len(defs)), ownInputs(defs)
 	for i, def := range defs {
 		g := &group{
 			def: def, interval: def.Interval, cfg: m.cfg, ports: m.ports, metrics: m.metrics, state: m.state,
+			silence: m.silence, ownInputs: own,
 			log:   m.log.With("file", def.File, "group", def.Name),
 			woken: make(chan struct{}, 1), stopped: make(chan struct{}),
 			told: map[model.Fingerprint]told{}, broken: map[string]bool{},
@@ -92,7 +97,7 @@ const spacing = time.Second
 
 // run evaluates at once, then at fixed moments of the interval, and whenever woken, until ctx ends.
 func (g *group) run(ctx context.Context, recall func(now time.Time) past) {
-	g.vmalert = newVmalertGroup(g.def, g.cfg, g.ports.Query)
+	g.vmalert = newVmalertGroup(g)
 	defer closeVmalertGroup(g.vmalert)
 	g.metrics.appear(g.def, g.interval.Seconds())
 	defer g.metrics.disappear(g.def)
@@ -107,7 +112,7 @@ func (g *group) run(ctx context.Context, recall func(now time.Time) past) {
 	for {
 		select {
 		case <-ctx.Done():
-			g.left = g.remember()
+			g.left = g.leave()
 			return
 		case <-g.woken:
 		case <-timer.C:

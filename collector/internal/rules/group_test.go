@@ -2,6 +2,7 @@ package rules
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -234,6 +235,25 @@ func TestARuleThatYieldsMoreThanItsLimitFails(t *testing.T) {
 	g.evaluate(t.Context(), t0)
 	if got := bed.metric(t, "plimsoll_collector_rule_evaluation_failures_total", "rule", "r"); got != 1 || len(bed.stored) != 0 {
 		t.Errorf("%v failures, %d series stored; want 1 and 0", got, len(bed.stored))
+	}
+}
+
+func TestAlertsPastTheLimitFailTheRuleAndEndNoneThatFires(t *testing.T) {
+	bed := newTestbed()
+	g := bed.group(t, "groups:\n- name: g\n  limit: 1\n  rules:\n  - {alert: Many, expr: many}\n")
+	bed.answer("many", 1, "node", "n1")
+	g.evaluate(t.Context(), t0)
+	bed.answer("many", 1, "node", "n2")
+	g.evaluate(t.Context(), t0.Add(5*time.Second))
+	if told := bed.take(); len(told) != 1 || !told[0].EndsAt.After(t0.Add(time.Minute)) {
+		t.Errorf("told %v, want n1 firing and nothing more", told)
+	}
+	view := g.view.Load().Rules[0]
+	if view.Health != "err" || !strings.Contains(view.LastError, "2 series, the limit is 1") || len(*view.Alerts) != 1 {
+		t.Errorf("health %s, error %q, alerts %v", view.Health, view.LastError, *view.Alerts)
+	}
+	if got := bed.metric(t, "plimsoll_collector_rule_evaluation_failures_total", "rule", "Many"); got != 1 {
+		t.Errorf("%v failures, want 1: RuleEvaluationFailing rests on them", got)
 	}
 }
 

@@ -9,6 +9,8 @@ type metrics struct {
 	interval      *prometheus.GaugeVec
 	missed        *prometheus.CounterVec
 	alerts        *prometheus.GaugeVec
+	unarmed       *prometheus.GaugeVec
+	lastSeries    *prometheus.GaugeVec
 	kicks         prometheus.Counter
 	reloadTotal   *prometheus.CounterVec
 	stateFailures prometheus.Counter
@@ -42,6 +44,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 			Name: "plimsoll_collector_alerts",
 			Help: "Alerts by state.",
 		}, []string{"file", "group", "state"}),
+		unarmed: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "plimsoll_collector_rules_unarmed",
+			Help: "1 while an input of the rule has no series, so that it can yield nothing; else 0.",
+		}, rule),
+		lastSeries: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "plimsoll_collector_recording_rule_last_series",
+			Help: "Series the recording rule yielded at its last evaluation.",
+		}, rule),
 		kicks: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "plimsoll_collector_rule_event_evaluations_total",
 			Help: "Evaluations of the event groups outside their interval, because an event was ingested.",
@@ -58,7 +68,7 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 	for _, result := range []string{"success", "failure"} {
 		m.reloadTotal.WithLabelValues(result)
 	}
-	reg.MustRegister(m.evaluations, m.failures, m.duration, m.interval, m.missed, m.alerts, m.kicks, m.reloadTotal, m.stateFailures)
+	reg.MustRegister(m.evaluations, m.failures, m.duration, m.interval, m.missed, m.alerts, m.unarmed, m.lastSeries, m.kicks, m.reloadTotal, m.stateFailures)
 	return m
 }
 
@@ -92,4 +102,6 @@ func (m *metrics) disappear(d definition) {
 	m.interval.DeletePartialMatch(group)
 	m.missed.DeletePartialMatch(group)
 	m.alerts.DeletePartialMatch(group)
+	m.unarmed.DeletePartialMatch(group)
+	m.lastSeries.DeletePartialMatch(group)
 }

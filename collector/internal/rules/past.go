@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"maps"
 	"net/url"
 	"regexp"
 	"slices"
@@ -84,6 +85,19 @@ func (g *group) remember() past {
 		}
 	}
 	p.firing = g.told
+	return p
+}
+
+// leave is remember for a reload: the group that comes sees nothing of an alert that keep_firing_for alone still holds.
+func (g *group) leave() past {
+	p := g.remember()
+	p.firing = maps.Clone(p.firing)
+	for fingerprint, until := range g.keepUntil() {
+		if told, known := p.firing[fingerprint]; known {
+			told.heldUntil = until
+			p.firing[fingerprint] = told
+		}
+	}
 	return p
 }
 

@@ -80,9 +80,12 @@ type Config struct {
 	Interval time.Duration
 	// QueryTimeout bounds one query. Default 30 s.
 	QueryTimeout time.Duration
-	// MaxSeriesPerRule bounds what one rule may yield; more fails the rule and is counted as a failure. Default 100,000:
-	// ten times the containers one collector is made for.
-	MaxSeriesPerRule int
+	// MaxSeriesPerRule bounds what one recording rule may yield, MaxAlertsPerRule the alerts of one alerting rule, unless
+	// their group has a limit. More fails the rule, which is counted, and its alerts stay as they were. Defaults 100,000 and
+	// 10,000: ten series and one alert for each container that one collector is made for.
+	MaxSeriesPerRule, MaxAlertsPerRule int
+	// Describe tells what is known of a metric that rules read. Nil: nothing.
+	Describe func(metric string) Input
 	// ResendInterval is how often a firing alert is told again although nothing changed. Default 1 min. An alert not told
 	// for four times this long is taken for resolved by the receiver.
 	ResendInterval time.Duration
@@ -100,6 +103,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.Interval, 15*time.Second)
 	setDefault(&c.QueryTimeout, 30*time.Second)
 	setDefault(&c.MaxSeriesPerRule, 100_000)
+	setDefault(&c.MaxAlertsPerRule, 10_000)
 	setDefault(&c.ResendInterval, time.Minute)
 	setDefault(&c.RestoreWindow, time.Hour)
 	setDefault(&c.RestoreGrace, 5*time.Minute)
@@ -122,6 +126,7 @@ type Manager struct {
 	metrics *metrics
 	state   *stateFile
 	kicks   chan struct{}
+	silence *silence
 
 	mu      sync.RWMutex
 	groups  []*group // in file order
@@ -145,7 +150,10 @@ func New(cfg Config, ports Ports, log *slog.Logger, reg prometheus.Registerer) (
 	if err := prepareVmalert(external); err != nil {
 		return nil, err
 	}
-	m := &Manager{cfg: cfg, ports: ports, log: log, metrics: newMetrics(reg), kicks: make(chan struct{}, 1)}
+	m := &Manager{
+		cfg: cfg, ports: ports, log: log, metrics: newMetrics(reg), kicks: make(chan struct{}, 1),
+		silence: &silence{query: ports.Query},
+	}
 	defs, err := load(cfg, log)
 	if err != nil {
 		return nil, err
@@ -164,11 +172,13 @@ const kickSpacing = time.Second
 func (m *Manager) Run(ctx context.Context) error {
 	m.mu.Lock()
 	m.ctx = ctx
+	m.silence.begin(time.Now())
 	for _, g := range m.groups {
 		m.start(g, func(now time.Time) past { return g.pastOf(ctx, now) })
 	}
 	m.mu.Unlock()
 	m.running.Go(func() { m.state.run(ctx, m.stateWritten) })
+	m.running.Go(func() { m.watchInputs(ctx) })
 
 	for ctx.Err() == nil {
 		select {

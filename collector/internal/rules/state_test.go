@@ -19,7 +19,7 @@ func (b *testbed) after(t *testing.T, state, rules string) *group {
 		t.Fatal(err)
 	}
 	g := m.groups[0]
-	g.vmalert = newVmalertGroup(g.def, g.cfg, g.ports.Query)
+	g.vmalert = newVmalertGroup(g)
 	t.Cleanup(func() { closeVmalertGroup(g.vmalert) })
 	return g
 }

@@ -135,7 +135,7 @@ func (b *testbed) manager(t *testing.T, text string) *Manager {
 func (b *testbed) group(t *testing.T, text string) *group {
 	t.Helper()
 	g := b.manager(t, text).groups[0]
-	g.vmalert = newVmalertGroup(g.def, g.cfg, g.ports.Query)
+	g.vmalert = newVmalertGroup(g)
 	t.Cleanup(func() { closeVmalertGroup(g.vmalert) })
 	return g
 }

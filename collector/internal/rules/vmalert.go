@@ -38,21 +38,25 @@ func prepareVmalert(external *url.URL) error {
 }
 
 // newVmalertGroup builds vmalert's group. It is driven with ExecOnce alone: Start would keep its own clock.
-func newVmalertGroup(def definition, cfg Config, query QueryFunc) *rule.Group {
-	limit := def.Limit
-	if limit == 0 {
-		limit = cfg.MaxSeriesPerRule
-	}
-	g := rule.NewGroup(config.Group{
+// The limit is the querier's: past its own vmalert forgets all alerts of the rule, which would end them.
+func newVmalertGroup(g *group) *rule.Group {
+	unlimited := 0
+	builder := &queriers{group: g}
+	made := rule.NewGroup(config.Group{
 		Type:     config.NewPrometheusType(),
-		File:     def.File,
-		Name:     def.Name,
-		Interval: promutil.NewDuration(def.Interval),
-		Limit:    &limit,
-		Rules:    slices.Clone(def.Rules),
-	}, querier{query: query, timeout: cfg.QueryTimeout, offset: def.QueryOffset}, cfg.Interval, nil)
-	g.Init()
-	return g
+		File:     g.def.File,
+		Name:     g.def.Name,
+		Interval: promutil.NewDuration(g.def.Interval),
+		Limit:    &unlimited,
+		Rules:    slices.Clone(g.def.Rules),
+	}, builder, g.cfg.Interval, nil)
+	for i, r := range made.Rules {
+		if alerting, ok := r.(*rule.AlertingRule); ok {
+			builder.built[i].alert = alerting
+		}
+	}
+	made.Init()
+	return made
 }
 
 // closeVmalertGroup unregisters the metrics Init has registered. Close waits for Start to have returned, and Start returns
@@ -64,20 +68,35 @@ func closeVmalertGroup(g *rule.Group) {
 	g.Close()
 }
 
-// querier is a datasource.Querier and its own builder over a QueryFunc.
-type querier struct {
-	query   QueryFunc
-	timeout time.Duration
-	offset  time.Duration
+// queriers builds a datasource.Querier for each rule of a group, in the order of the rules.
+type queriers struct {
+	group *group
+	built []*querier
 }
 
-func (q querier) BuildWithParams(datasource.QuerierParams) datasource.Querier { return q }
+func (b *queriers) BuildWithParams(datasource.QuerierParams) datasource.Querier {
+	q := &querier{group: b.group, rule: b.group.def.Rules[len(b.built)]}
+	if q.rule.Alert != "" && b.group.silence != nil && !b.group.ownInputs(q.rule.Expr) {
+		q.freezer = &freezer{silence: b.group.silence}
+	}
+	b.built = append(b.built, q)
+	return q
+}
 
-func (q querier) Query(ctx context.Context, expr string, at time.Time) (datasource.Result, *http.Request, error) {
-	ctx, cancel := context.WithTimeout(ctx, q.timeout)
+// querier asks for one rule.
+type querier struct {
+	group   *group
+	rule    config.Rule
+	alert   *rule.AlertingRule // nil for a recording rule
+	freezer *freezer           // nil where agents do not matter
+}
+
+// Query implements datasource.Querier. Templates ask through it too, with expressions of their own.
+func (q *querier) Query(ctx context.Context, expr string, at time.Time) (datasource.Result, *http.Request, error) {
+	ctx, cancel := context.WithTimeout(ctx, q.group.cfg.QueryTimeout)
 	defer cancel()
-	at = at.Add(-q.offset)
-	series, err := q.query(ctx, expr, at)
+	at = at.Add(-q.group.def.QueryOffset)
+	series, err := q.group.ports.Query(ctx, expr, at)
 	if err != nil {
 		return datasource.Result{}, nil, err
 	}
@@ -91,12 +110,30 @@ func (q querier) Query(ctx context.Context, expr string, at time.Time) (datasour
 			Labels: s.Labels, Values: s.Values[last:], Timestamps: []int64{at.Unix()},
 		})
 	}
+	if expr == q.rule.Expr && q.freezer != nil {
+		fires := func(labels []prompb.Label) bool { return firing(q.alert, labels) }
+		result.Data = q.freezer.freeze(ctx, result.Data, fires, at)
+	}
+	if most := q.limit(); len(result.Data) > most {
+		return datasource.Result{}, nil, fmt.Errorf("%d series, the limit is %d: what was known before stays", len(result.Data), most)
+	}
 	fetched := len(result.Data)
 	result.SeriesFetched = &fetched
 	return result, nil, nil
 }
 
-func (q querier) QueryRange(context.Context, string, time.Time, time.Time) (datasource.Result, error) {
+// limit is how many series the rule may yield.
+func (q *querier) limit() int {
+	switch {
+	case q.group.def.Limit > 0:
+		return q.group.def.Limit
+	case q.alert != nil:
+		return q.group.cfg.MaxAlertsPerRule
+	}
+	return q.group.cfg.MaxSeriesPerRule
+}
+
+func (q *querier) QueryRange(context.Context, string, time.Time, time.Time) (datasource.Result, error) {
 	return datasource.Result{}, errors.New("rules are evaluated at single moments")
 }
 

@@ -364,6 +364,10 @@ func alertsPage(t *testing.T, p *tab, _ *scriptedAPI) {
 	if links := p.text(`[...document.querySelectorAll('tbody a')].map(a => a.getAttribute('href')).join()`); links != "/runbooks/ContainerOOMKilled" {
 		t.Errorf("links are %q: the runbook is here, and javascript: is no link", links)
 	}
+	p.do(chromedp.Click(`.unarmed summary`))
+	if got := p.text(`document.querySelector('.unarmed').innerText`); !strings.Contains(got, "1 of 1 alert rules are not armed") || !strings.Contains(got, "A not armed: needs container_process_file_descriptors_ratio: agent group process is off") {
+		t.Errorf("of rules without input the page says %q", got)
+	}
 	p.shot("alerts-dark")
 	p.do(chromedp.SendKeys(`input[type=search]`, "search"))
 	p.wait(`document.querySelectorAll('tbody tr').length === 1 && location.search === '?q=search'`)

@@ -81,7 +81,7 @@ func (s *scriptedAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/api/v1/alerts":
 		fmt.Fprint(w, s.alerts)
 	case "/api/v1/rules":
-		fmt.Fprintf(w, `{"status":"success","data":{"groups":[{"name":"g","rules":[{"type":"alerting","name":"A","health":"ok","lastEvaluation":%q}]}]}}`, time.Now().Format(time.RFC3339))
+		fmt.Fprintf(w, `{"status":"success","data":{"groups":[{"name":"g","rules":[{"type":"alerting","name":"A","health":"ok","lastEvaluation":%q,"armed":false,"missing":[{"selector":"container_process_file_descriptors_ratio","hint":"agent group process is off"}]}]}]}}`, time.Now().Format(time.RFC3339))
 	case "/api/nodes":
 		answer(w, []map[string]any{
 			{"idc": "bj", "cluster": "k8s-a", "node": "node-1", "agent_version": "0.1.0", "last_received": time.Now().Add(-3 * time.Second)},

@@ -16,13 +16,14 @@ export async function showAlerts(root) {
   root.replaceChildren(el('div', { class: 'toolbar' }, el('h1', {}, 'Alerts'), search, count), body);
   let alerts = [];
   let rules = null;
+  let unarmedOpen = false; // what the reader unfolded stays so when the page is drawn again
 
   function draw() {
     const wanted = search.value.toLowerCase();
     const shown = alerts.filter((a) => JSON.stringify([a.labels, a.annotations, a.state]).toLowerCase().includes(wanted));
     const firing = alerts.filter((a) => a.state === 'firing').length;
     count.textContent = `${firing} firing, ${alerts.length - firing} pending${wanted ? `; ${shown.length} match` : ''}`;
-    body.replaceChildren(shown.length ? table(shown) : nothing(wanted, rules));
+    body.replaceChildren(shown.length ? table(shown) : nothing(wanted, rules), ...notArmed(rules, unarmedOpen, (open) => { unarmedOpen = open; }));
   }
 
   async function load() {
@@ -54,7 +55,7 @@ async function ruleCount() {
     const { groups } = await apiData('/api/v1/rules', { type: 'alert' });
     const rules = groups.flatMap((g) => g.rules).filter((r) => r.type === 'alerting');
     const last = Math.max(...rules.map((r) => Date.parse(r.lastEvaluation) || 0));
-    return { count: rules.length, last, failing: rules.filter((r) => r.health === 'err').length };
+    return { count: rules.length, last, failing: rules.filter((r) => r.health === 'err').length, unarmed: rules.filter((r) => r.armed === false) };
   } catch (_) {
     return null;
   }
@@ -67,6 +68,17 @@ function nothing(wanted, rules) {
     : rules.count === 0 ? ['No alert rules are loaded, so nothing can fire: see --rules and --rules.builtin.']
       : [`${rules.count} alert ${rules.count === 1 ? 'rule is' : 'rules are'} loaded${rules.last > 0 ? `, last evaluated ${ago(rules.last)}` : ''}.`, rules.failing ? `${rules.failing} of them fail: see /api/v1/rules.` : ''];
   return el('div', { class: 'message' }, el('strong', {}, 'Nothing is firing'), lines.filter(Boolean).map((l) => el('p', {}, l)));
+}
+
+/** notArmed lists the rules that can not fire because an input has no series, and what would bring it. */
+function notArmed(rules, open, toggled) {
+  if (!rules?.unarmed.length) return [];
+  const needs = (r) => (r.missing ?? []).map((m) => `needs ${m.selector}${m.hint ? `: ${m.hint}` : ''}`);
+  const list = el('details', { class: 'unarmed', open: open ? '' : null },
+    el('summary', {}, `${rules.unarmed.length} of ${rules.count} alert rules are not armed: nothing delivers what they look at`),
+    el('ul', {}, rules.unarmed.map((r) => el('li', {}, el('strong', {}, cut(r.name, 80)), ` not armed: ${cut(needs(r).join('; '), 400)}`))));
+  list.addEventListener('toggle', () => toggled(list.open));
+  return [list];
 }
 
 function table(alerts) {
