@@ -1,0 +1,219 @@
+// Package chaos kills the agent's pipeline and the collector at random moments and counts, sample by sample, what is left.
+//
+// `make chaos` runs 60 rounds and the long parts; go test runs a few rounds.
+package chaos_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// rounds is how many rounds to run, and whether someone asked for the long run.
+func rounds(t *testing.T) (n int, long bool) {
+	text := os.Getenv("PLIMSOLL_CHAOS_ROUNDS")
+	if text == "" {
+		return 5, false
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("PLIMSOLL_CHAOS_ROUNDS=%q: want a number", text)
+	}
+	return n, true
+}
+
+const tableHead = "%-34s  spooled    stored   lost double  wrong  order\n"
+
+func row(what string, n count) { fmt.Printf("%-34s %s\n", what, n) }
+
+// random is a time up to most, from a source that a failure names.
+func random(rnd *rand.Rand, most time.Duration) time.Duration {
+	return time.Duration(rnd.Int64N(int64(most)))
+}
+
+func newRandom(t *testing.T) *rand.Rand {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	return rand.New(rand.NewPCG(seed, 1))
+}
+
+// Kill -9 of the agent, the collector or both, at random moments under load, start-up and replay among them: nothing that
+// the agent spooled is lost, nothing counts twice.
+func TestKillNineLosesNothing(t *testing.T) {
+	n, long := rounds(t)
+	if !long {
+		t.Parallel()
+	}
+	longest := 800 * time.Millisecond
+	if long {
+		longest = 3 * time.Second
+	}
+	rnd := newRandom(t)
+	c := newCollector(t)
+	between := newFaulty(t, c.url)
+	a := newAgent(t, between.URL+"/api/v1/write")
+	c.start()
+	c.waitReady()
+	a.start()
+
+	if long {
+		fmt.Printf(tableHead, "")
+	}
+	kills := map[string]int{}
+	for round := 1; round <= n; round++ {
+		time.Sleep(100*time.Millisecond + random(rnd, longest))
+		victim := []string{"agent", "collector", "both"}[(round+rnd.IntN(2))%3]
+		kills[victim]++
+		if victim != "collector" {
+			a.kill()
+		}
+		if victim != "agent" {
+			c.kill()
+		}
+		time.Sleep(random(rnd, 300*time.Millisecond))
+		if victim != "agent" {
+			c.start()
+		}
+		if victim != "collector" {
+			a.start()
+		}
+		if round%20 != 0 && round != n {
+			continue
+		}
+		if err := a.finish(time.Minute); err != nil {
+			t.Fatal(err)
+		}
+		c.waitReady()
+		c.killLast()
+		got := c.verify(a)
+		if long {
+			row(fmt.Sprintf("%d rounds of kill -9 %v", round, kills), got)
+		}
+		if !got.clean() {
+			t.Fatalf("after %d rounds: expected, stored, lost, double, wrong, disordered: %v", round, got)
+		}
+		seen := c.node()
+		if seen.Missing != 0 || seen.Late != 0 || seen.Changes != 0 || seen.LastSequence < uint64(len(a.spooled)) || seen.LastSequence > uint64(len(a.spooled)+len(a.unsure)) {
+			t.Fatalf("of %d batches the collector says %+v", len(a.spooled), seen)
+		}
+		if round != n {
+			a.start()
+		}
+	}
+	t.Logf("%d batches, kills %v, then %+v", len(a.spooled), kills, c.node())
+}
+
+// A receiver that is down, slow, silent, or answers with errors and resets, before or after it has taken the batch.
+func TestAFailingReceiverLosesNothing(t *testing.T) {
+	_, long := rounds(t)
+	if !long {
+		t.Parallel()
+	}
+	each := 500 * time.Millisecond
+	if long {
+		each = 4 * time.Second
+	}
+	c := newCollector(t)
+	between := newFaulty(t, c.url)
+	a := newAgent(t, between.URL+"/api/v1/write")
+	c.start()
+	c.waitReady()
+	a.start()
+	time.Sleep(time.Second)
+	for _, mode := range faults() {
+		between.mode.Store(mode)
+		time.Sleep(each)
+	}
+	between.mode.Store(fault(""))
+	if long {
+		c.kill() // down
+		time.Sleep(each)
+		c.start()
+		c.waitReady()
+	}
+	up, live := time.Now(), a.newest()
+	fresh := time.Duration(0)
+	for ; fresh == 0 && time.Since(up) < 30*time.Second; time.Sleep(100 * time.Millisecond) {
+		at := time.UnixMilli(a.zero + int64(a.newest()+1)*stepMillis)
+		if newest, ok := c.query("max(chaos_value)", at)[""]; ok && int(newest)/series >= live {
+			fresh = time.Since(up)
+		}
+	}
+	if fresh == 0 {
+		t.Error("live data is not there 30 s after the recovery")
+	}
+	if err := a.finish(time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	c.killLast()
+	got := c.verify(a)
+	if long {
+		fmt.Printf(tableHead, "")
+		row(fmt.Sprintf("receiver failing in %d ways", len(faults())+1), got)
+		fmt.Printf("live data queryable %s after the recovery; %d batches came again and did not count\n", fresh.Round(100*time.Millisecond), c.node().Repeated)
+	}
+	if !got.clean() {
+		t.Fatalf("expected, stored, lost, double, wrong, disordered: %v", got)
+	}
+	if seen := c.node(); seen.Missing != 0 || seen.Late != 0 || seen.Repeated == 0 {
+		t.Errorf("the collector says %+v", seen)
+	}
+}
+
+// The journal is trimmed while the collector runs, and a kill after that still loses nothing; without the journal the same
+// kill does. The age of what is lost then shows how far the minute is on the safe side that engine.Mark waits.
+func TestTheJournalIsTrimmedSafely(t *testing.T) {
+	if _, long := rounds(t); !long {
+		t.Skip("takes two minutes: make chaos")
+	}
+	c := newCollector(t)
+	a := newAgent(t, c.url+"/api/v1/write")
+	c.start()
+	c.waitReady()
+	a.start()
+	fmt.Printf(tableHead, "")
+	time.Sleep(85 * time.Second)
+	segments, err := filepath.Glob(filepath.Join(c.dir, "journal", "*"))
+	if err != nil || len(segments) == 0 {
+		t.Fatal("no journal")
+	}
+	if first := filepath.Base(segments[0]); first[:20] == "00000000000000000001" {
+		t.Error("nothing was trimmed in 85 s")
+	}
+	c.kill()
+	c.start()
+	if err := a.finish(time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	c.waitReady()
+	c.killLast()
+	got := c.verify(a)
+	row(fmt.Sprintf("85 s, trimmed to %d segments, killed", len(segments)), got)
+	if !got.clean() {
+		t.Fatal("see above")
+	}
+	c.kill()
+
+	for try := range 3 {
+		c := newCollector(t)
+		a := newAgent(t, c.url+"/api/v1/write")
+		c.start()
+		c.waitReady()
+		a.start()
+		time.Sleep(13*time.Second + time.Duration(try)*700*time.Millisecond)
+		c.kill()
+		a.kill()
+		if err := os.RemoveAll(filepath.Join(c.dir, "journal")); err != nil {
+			t.Fatal(err)
+		}
+		c.start()
+		c.waitReady()
+		got := c.verify(a)
+		row(fmt.Sprintf("without journal: last %.1f s lost", float64(got.lost)/series*batchEvery.Seconds()), got)
+		c.kill()
+	}
+}
