@@ -34,9 +34,9 @@ type Ref struct {
 // ParsePath reads a container out of the path of its own cgroup, relative to the root of the tree; false where the last element of
 // the path is no container. The layouts known:
 //
-//	/docker/ID  /any/parent/ID  /libpod_parent/libpod-ID
+//	/docker/ID  /any/parent/ID  /libpod_parent/libpod-ID  /libpod_parent/POD/libpod-ID (POD is no container, though it looks like an ID)
 //	/kubepods/podUID/ID  /kubepods/burstable/podUID/ID
-//	/system.slice/docker-ID.scope  …/cri-containerd-ID.scope  …/crio-ID.scope  …/libpod-ID.scope
+//	/system.slice/docker-ID.scope  …/cri-containerd-ID.scope  …/crio-ID.scope  …/libpod-ID.scope  /system.slice/NAME.service/libpod-payload-ID
 //	/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-podUID_WITH_UNDERSCORES.slice/cri-containerd-ID.scope
 //	/system.slice/containerd.service/kubepods-burstable-podUID.slice:cri-containerd:ID
 func ParsePath(path string) (Ref, bool) {
@@ -45,7 +45,7 @@ func ParsePath(path string) (Ref, bool) {
 		parent, name = name[:i], name[i+1:]
 	}
 	ref, ok := parseName(name)
-	if !ok {
+	if !ok || isID(name) && strings.HasSuffix(parent, "libpod_parent") {
 		return Ref{}, false
 	}
 	if ref.PodUID == "" {
@@ -85,7 +85,7 @@ func runtimeOf(prefix string) Runtime {
 		return Containerd
 	case "crio":
 		return CRIO
-	case "libpod":
+	case "libpod", "libpod-payload":
 		return Podman
 	}
 	return ""

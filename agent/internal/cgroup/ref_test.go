@@ -26,6 +26,10 @@ func TestParsePathKnowsTheLayoutsOfAllRuntimes(t *testing.T) {
 	f("/tenant/web/"+idA, Ref{ID: idA})
 	f("/ecs/task/"+idA, Ref{ID: idA})
 	f("/libpod_parent/libpod-"+idA, Ref{ID: idA, Runtime: Podman})
+	f("/libpod_parent/"+idB+"/libpod-"+idA, Ref{ID: idA, Runtime: Podman}) // in a pod of Podman
+	f("/default/"+idA, Ref{ID: idA})                                       // nerdctl, by the containerd namespace
+	f("/k8s.io/"+idA, Ref{ID: idA})
+	f("/actions_job/"+idA, Ref{ID: idA})
 	f("/kubepods/pod"+uid+"/"+idA, Ref{ID: idA, PodUID: uid})
 	f("/kubepods/burstable/pod"+uid+"/"+idA, Ref{ID: idA, PodUID: uid})
 	f("/kubepods/besteffort/pod"+uid+"/crio-"+idA, Ref{ID: idA, Runtime: CRIO, PodUID: uid})
@@ -34,6 +38,11 @@ func TestParsePathKnowsTheLayoutsOfAllRuntimes(t *testing.T) {
 	// the systemd driver
 	f("/system.slice/docker-"+idA+".scope", Ref{ID: idA, Runtime: Docker})
 	f("/machine.slice/libpod-"+idA+".scope", Ref{ID: idA, Runtime: Podman})
+	f("/machine.slice/machine-libpod_pod_"+idB+".slice/libpod-"+idA+".scope", Ref{ID: idA, Runtime: Podman})
+	f("/system.slice/web.service/libpod-payload-"+idA, Ref{ID: idA, Runtime: Podman})                                // a unit with --cgroups=split, as Quadlet writes it
+	f("/user.slice/user-1000.slice/user@1000.service/app.slice/docker-"+idA+".scope", Ref{ID: idA, Runtime: Docker}) // rootless
+	f("/system.slice/nerdctl-"+idA+".scope", Ref{ID: idA, Runtime: Containerd})
+	f("/tenant.slice/tenant-web.slice/docker-"+idA+".scope", Ref{ID: idA, Runtime: Docker}) // --cgroup-parent
 	f("/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-"+idA+".scope", Ref{ID: idA, Runtime: Podman})
 	f("/kubepods.slice/kubepods-pod"+under+".slice/cri-containerd-"+idA+".scope", Ref{ID: idA, Runtime: Containerd, PodUID: uid})
 	f("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod"+under+".slice/crio-"+idA+".scope", Ref{ID: idA, Runtime: CRIO, PodUID: uid})
@@ -54,6 +63,9 @@ func TestParsePathRefusesWhatIsNoContainer(t *testing.T) {
 		"", "/", "/docker", "/docker/", "/system.slice/docker.service", "/init.scope",
 		"/docker/" + idA[:63], "/docker/" + idA + "0", "/docker/" + strings.ToUpper(idA), "/docker/buildkit",
 		"/docker/" + idA + "/init.scope",
+		"/libpod_parent/" + idA, "/libpod_parent/conmon", // a pod of Podman
+		"/machine.slice/machine-libpod_pod_" + idA + ".slice",
+		"/machine.slice/libpod-" + idA + ".scope/container", // where crun puts the processes; the scope is the container
 		"/kubepods/burstable/pod" + uid,
 		"/kubepods.slice/kubepods-burstable.slice",
 		"/machine.slice/libpod-conmon-" + idA + ".scope",

@@ -46,3 +46,13 @@ func TestTheNodesFileSystemsAreThoseStatfsTells(t *testing.T) {
 	}
 	t.Logf("%d file systems: %+v", len(all), all)
 }
+
+func FuzzMount(f *testing.F) {
+	f.Add([]byte(`42 27 8:1 /data /mnt/my\040disk rw shared:1 - xfs /dev/mapper/vg-my\134disk rw`))
+	f.Add([]byte(`1 - /dev/a\0`))
+	f.Fuzz(func(t *testing.T, line []byte) {
+		if m, ok := parseMount(line); ok != (m.device != "") {
+			t.Errorf("%q: %+v %t", line, m, ok)
+		}
+	})
+}

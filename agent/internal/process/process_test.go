@@ -115,3 +115,33 @@ func TestScheduleDoesNotStepBackWhenAThreadEnds(t *testing.T) {
 		t.Errorf("it is counted again: %+v", got)
 	}
 }
+
+func FuzzFilesOfAProcess(f *testing.F) {
+	f.Add([]byte("Tcp: A RetransSegs\nTcp: 1 2\n"))
+	f.Add([]byte("1000000 10000 1\n"))
+	f.Add([]byte("Limit\nMax open files            1024 2048 files\n"))
+	f.Add([]byte("  sl\n   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 100 1 0 100 0 0 10 0\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		root := t.TempDir()
+		for _, name := range []string{"limits", "net/snmp", "net/netstat", "net/tcp", "net/udp", "task/5/schedstat"} {
+			path := filepath.Join(root, "5", name)
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, b, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p := Open(root, counted{})
+		if d := p.Descriptors([]int{5}, 5); d.MostLimit < 0 {
+			t.Errorf("%+v", d)
+		}
+		p.TCPStats(nil, 5)
+		p.TCPStates(5, "net/tcp")
+		p.UDPSockets(5, "net/udp")
+		var kept Schedules
+		if s := p.Schedule([]int{5}, &kept); s.Run < 0 || s.Runqueue < 0 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
