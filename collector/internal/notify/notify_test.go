@@ -54,11 +54,16 @@ func newWebhook(t *testing.T) *webhook {
 
 func (w *webhook) next(t *testing.T) notification {
 	t.Helper()
+	return w.within(t, 10*time.Second)
+}
+
+func (w *webhook) within(t *testing.T, limit time.Duration) notification {
+	t.Helper()
 	select {
 	case n := <-w.got:
 		return n
-	case <-time.After(10 * time.Second):
-		t.Fatal("no notification within 10 s")
+	case <-time.After(limit):
+		t.Fatalf("no notification within %s", limit)
 		return notification{}
 	}
 }

@@ -149,3 +149,29 @@ func TestABrokenPageKeepsTheOldOneInForce(t *testing.T) {
 	put(t, m, fires(model.LabelSet{"alertname": "X", "severity": "critical"}))
 	hook.next(t)
 }
+
+func TestALostClusterIsOneNotification(t *testing.T) {
+	t.Parallel() // it waits for what is grouped
+	hook := newWebhook(t)
+	m, _, _ := open(t, notify.Config{OncallFile: page(t, fmt.Sprintf("receivers: {sre: {webhook: {url: %q}}}\nfallback: {critical: sre, warning: sre}\n", hook.URL))})
+	site := func(name string, more model.LabelSet) *model.Alert {
+		return fires(more.Merge(model.LabelSet{"alertname": model.LabelValue(name), "idc": "bj1", "cluster": "c1"}))
+	}
+	for i := range 40 {
+		node := model.LabelValue(fmt.Sprintf("n%02d", i))
+		put(t, m, site("AgentAbsent", model.LabelSet{"node": node, "severity": "critical"}))
+		for c := range 10 {
+			put(t, m, site("ContainerUnhealthy", model.LabelSet{"project": model.LabelValue(fmt.Sprintf("p%d", c)), "node": node, "container": model.LabelValue(fmt.Sprint(c)), "severity": "warning"}))
+		}
+	}
+	time.Sleep(2 * time.Second) // the cluster's own alert needs more proof
+	put(t, m, site("ClusterTelemetryLost", model.LabelSet{"severity": "critical"}))
+	if n := hook.within(t, 20*time.Second); len(n.Alerts) != 1 || n.Alerts[0].Labels["alertname"] != "ClusterTelemetryLost" {
+		t.Errorf("got %+v", n)
+	}
+	select {
+	case n := <-hook.got:
+		t.Errorf("a second notification: %d alerts, the first %+v", len(n.Alerts), n.Alerts[0].Labels)
+	case <-time.After(2 * time.Second):
+	}
+}

@@ -179,9 +179,8 @@ func (d *document) days(n *yaml.Node) []string {
 		case !isRange && first != "":
 			ranges = append(ranges, first)
 		case isRange && first != "" && last != "" && slices.Index(week, first) <= slices.Index(week, last):
-			for _, name := range week[slices.Index(week, first) : slices.Index(week, last)+1] { // Alertmanager's week begins on Sunday
-				ranges = append(ranges, name)
-			}
+			// Day by day: Alertmanager's week begins on Sunday, so it would refuse sat-sun.
+			ranges = append(ranges, week[slices.Index(week, first):slices.Index(week, last)+1]...)
 		default:
 			d.fault(item, "days: %q: want for example mon-fri or [mon, wed, sat]", item.Value)
 		}
