@@ -51,15 +51,27 @@ func AppendLabels(dst []byte, labels []Label) []byte {
 
 // AppendSeries appends one TimeSeries of already encoded labels and one sample to the WriteRequest in dst.
 func AppendSeries(dst, labels []byte, value float64, timestampMillis int64) []byte {
-	sampleSize := 9 + 1 + uvarintSize(uint64(timestampMillis))
-	dst = append(dst, tagTimeSeries)
-	dst = binary.AppendUvarint(dst, uint64(len(labels)+2+sampleSize))
+	dst = BeginSeries(dst, len(labels), timestampMillis)
 	dst = append(dst, labels...)
-	dst = append(dst, tagSamples, byte(sampleSize), tagValue)
+	return EndSeries(dst, value, timestampMillis)
+}
+
+// BeginSeries appends the head of a TimeSeries; the caller appends its encoded labels, that many bytes, and then calls EndSeries with the
+// same timestamp.
+func BeginSeries(dst []byte, labelBytes int, timestampMillis int64) []byte {
+	dst = append(dst, tagTimeSeries)
+	return binary.AppendUvarint(dst, uint64(labelBytes+2+sampleSize(timestampMillis)))
+}
+
+// EndSeries appends the one sample of the TimeSeries that BeginSeries began.
+func EndSeries(dst []byte, value float64, timestampMillis int64) []byte {
+	dst = append(dst, tagSamples, byte(sampleSize(timestampMillis)), tagValue)
 	dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(value))
 	dst = append(dst, tagTimestamp)
 	return binary.AppendUvarint(dst, uint64(timestampMillis))
 }
+
+func sampleSize(timestampMillis int64) int { return 9 + 1 + uvarintSize(uint64(timestampMillis)) }
 
 // fieldSize is the encoded size of a string field: tag, length, bytes.
 func fieldSize(n int) int { return 1 + uvarintSize(uint64(n)) + n }

@@ -1,11 +1,11 @@
-// Package series holds the series of one target, labels encoded once, and appends a round's samples without allocating.
+// Package series holds the series of one target, its labels encoded once, and appends a round's samples without allocating.
 //
 // A round is Begin, any number of Put and PutFor, then AppendWire: a series put this round gets a sample, one that was put in
 // the last round and not in this one gets a staleness marker. A Set is used by one goroutine at a time.
 package series
 
 import (
-	"sort"
+	"slices"
 	"strings"
 
 	"github.com/plimsoll/plimsoll/agent/catalog"
@@ -14,7 +14,7 @@ import (
 
 // Set is the series of one target: a container, a cgroup or the node.
 type Set struct {
-	target  []wire.Label
+	target  *shared
 	first   [catalog.Count]int16 // 1 + index of the metric's first entry, 0 for none
 	entries []entry
 	slow    *Set // companion; nil until asked for
@@ -24,7 +24,7 @@ type entry struct {
 	id      catalog.ID
 	next    int16  // 1 + index of the metric's next entry: one more interface or device
 	varying string // value of the metric's varying label
-	encoded []byte // labels, as wire.AppendLabels writes them
+	encoded merged // labels
 	value   float64
 	now     bool // put in this round
 	shown   bool // the last appended sample was a value, so a staleness marker is owed when it goes
@@ -34,7 +34,7 @@ type entry struct {
 const maxEntries = 2048
 
 // New returns the empty set of the target with these labels. Empty values are left out, order does not matter.
-func New(target []wire.Label) *Set { return &Set{target: clean(target)} }
+func New(target []wire.Label) *Set { return &Set{target: share(target)} }
 
 // Slow is the companion of s for series that are read less often: it has the same labels and is ended, relabelled and shown as text with s,
 // but its rounds are its own.
@@ -91,10 +91,16 @@ func (s *Set) PutFor(id catalog.ID, varying string, value float64) bool {
 
 // labels returns the series' full label set, sorted by name.
 func (s *Set) labels(id catalog.ID, varying string) []wire.Label {
+	labels := append(own(id, varying), s.target.labels...)
+	slices.SortFunc(labels, byName)
+	return labels
+}
+
+// own returns the labels that a series has beside its target's.
+func own(id catalog.ID, varying string) []wire.Label {
 	m := catalog.Lookup(id)
-	labels := make([]wire.Label, 0, len(s.target)+len(m.Fixed)+2)
-	labels = append(labels, wire.Label{Name: "__name__", Value: m.Name})
-	labels = append(append(labels, s.target...), m.Fixed...)
+	labels := append(make([]wire.Label, 0, len(m.Fixed)+2), wire.Label{Name: "__name__", Value: m.Name})
+	labels = append(labels, m.Fixed...)
 	switch {
 	case m.Varying == "" || varying == "":
 	case strings.Contains(m.Varying, ","):
@@ -105,12 +111,11 @@ func (s *Set) labels(id catalog.ID, varying string) []wire.Label {
 	default:
 		labels = append(labels, wire.Label{Name: m.Varying, Value: varying})
 	}
-	sort.Slice(labels, func(i, j int) bool { return labels[i].Name < labels[j].Name })
 	return labels
 }
 
-func (s *Set) encode(id catalog.ID, varying string) []byte {
-	return wire.AppendLabels(nil, s.labels(id, varying))
+func (s *Set) encode(id catalog.ID, varying string) merged {
+	return s.target.merge(own(id, varying))
 }
 
 // AppendWire appends the round to the WriteRequest in dst and returns it with the number of samples appended.
@@ -120,9 +125,9 @@ func (s *Set) AppendWire(dst []byte, timestampMillis int64) ([]byte, int) {
 		e := &s.entries[i]
 		switch {
 		case e.now:
-			dst = wire.AppendSeries(dst, e.encoded, e.value, timestampMillis)
+			dst = s.target.appendSeries(dst, &e.encoded, e.value, timestampMillis)
 		case e.shown:
-			dst = wire.AppendSeries(dst, e.encoded, wire.Stale(), timestampMillis)
+			dst = s.target.appendSeries(dst, &e.encoded, wire.Stale(), timestampMillis)
 		default:
 			continue
 		}
@@ -147,11 +152,11 @@ func (s *Set) AppendStale(dst []byte, timestampMillis int64) ([]byte, int) {
 // Relabel ends every series under the old labels and lets the next round show it under the new ones.
 func (s *Set) Relabel(dst []byte, target []wire.Label, timestampMillis int64) ([]byte, int) {
 	dst, n := s.AppendStale(dst, timestampMillis)
-	s.rename(clean(target))
+	s.rename(share(target))
 	return dst, n
 }
 
-func (s *Set) rename(target []wire.Label) {
+func (s *Set) rename(target *shared) {
 	s.target = target
 	if s.slow != nil {
 		s.slow.rename(target)
