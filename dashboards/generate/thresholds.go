@@ -17,7 +17,7 @@ const (
 	allNodes    = 0.98 // below it the page cannot be trusted
 	mostNodes   = 0.90
 	lateSeconds = 60.0
-	silentAfter = "3m"  // a node that sent nothing for so long is silent
+	silentAfter = "3m"  // AgentAbsent: a node that sent nothing for so long is silent
 	recently    = "24h" // the window of the event counts
 )
 
