@@ -376,7 +376,7 @@ func startAgent(t *testing.T) func() []byte {
 	}
 	cfg.slowInterval = cfg.interval
 	quiet := slog.New(slog.DiscardHandler)
-	eyes, err := openEyes(cfg, quiet, prometheus.NewRegistry())
+	eyes, err := openEyes(cfg, nil, quiet, prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
