@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/plimsoll/plimsoll/agent/internal/ledger"
@@ -40,7 +39,7 @@ func main() { os.Exit(command(os.Args[1:])) }
 func run(cfg config) int {
 	log := cfg.logger(os.Stderr)
 	reg := prometheus.NewRegistry()
-	reg.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo())
+	reg.MustRegister(newSelf(time.Now()), buildInfo())
 
 	kept, err := ledger.Open(filepath.Join(cfg.dataDir, "slots.ledger"), log, reg)
 	if err != nil {
