@@ -34,7 +34,7 @@ BENCH_PEERS      ?=
 CHAOS_ROUNDS ?= 60
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-event-latency bench-agent clean help chaos
+.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-event-latency bench-agent clean help chaos bench-collector
 
 build: ## build bin/plimsoll-agent and bin/plimsoll-collector
 	go build -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/plimsoll-agent ./agent
@@ -74,6 +74,9 @@ show-event-latency: ## time 60 OOM kills and 60 crashes of real containers from 
 bench-agent: build ## measure what the agent costs on BENCH_CONTAINERS idle containers beside bare reads, cAdvisor and Netdata: ten minutes, as root
 	PLIMSOLL_BENCH_CONTAINERS=$(BENCH_CONTAINERS) PLIMSOLL_BENCH_SECONDS=$(BENCH_SECONDS) PLIMSOLL_BENCH_PEERS=$(BENCH_PEERS) \
 	  go test -run '^$$' -bench . -benchtime 1x -timeout 30m -v ./agent/bench
+
+bench-collector: build ## CPU time of a sample taken in, beside apt's victoria-metrics fed the same stream
+	go test -run '^$$' -bench . -benchtime 3x -v ./collector/bench
 
 chaos: ## kill agent and collector 60 times under load and count every sample, five minutes (CHAOS_ROUNDS)
 	PLIMSOLL_CHAOS_ROUNDS=$(CHAOS_ROUNDS) go test -count=1 -timeout 20m ./agent/chaos -v

@@ -3,6 +3,10 @@ package ingest
 import (
 	"fmt"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/plimsoll/plimsoll/collector/internal/journal"
 )
 
 // FuzzMessage: whatever the bytes are, the answer is one of ours and nothing ends the process.
@@ -33,17 +37,37 @@ func BenchmarkWrite(b *testing.B) {
 				"node", "node-17", "pod", "web.1", "project", "shop", "workload", "web"})
 		}
 	}
-	for encoding, body := range map[string][]byte{"snappy": snap(message(series...)), "zstd": zstandard(message(series...))} {
-		b.Run(encoding, func(b *testing.B) {
+	message := message(series...)
+	for _, of := range []struct {
+		name, encoding string
+		body           []byte
+		journal        bool
+	}{{"snappy", "snappy", snap(message), false}, {"zstd", "zstd", zstandard(message), false}, {"zstd with journal", "zstd", zstandard(message), true}} {
+		b.Run(of.name, func(b *testing.B) {
 			h := newBench(&testing.T{}, Limits{}, shared)
-			b.SetBytes(int64(len(body)))
+			if of.journal {
+				h.journal = openJournal(b)
+			}
+			b.SetBytes(int64(len(of.body)))
 			b.ReportAllocs()
 			for b.Loop() {
-				if w := h.post(encoding, body); w.Code != 204 {
+				if w := h.post(of.encoding, of.body); w.Code != 204 {
 					b.Fatal(w.Body)
 				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*len(series)), "µs/sample")
 		})
 	}
+}
+
+func openJournal(b *testing.B) *journal.Journal {
+	j, err := journal.Open(journal.Config{Dir: b.TempDir(), Mark: shared.Mark, MaxBytes: 1 << 40}, quiet(), prometheus.NewRegistry())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { j.Close() })
+	if err := j.Replay(b.Context(), nil); err != nil {
+		b.Fatal(err)
+	}
+	return j
 }
