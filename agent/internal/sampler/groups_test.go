@@ -3,6 +3,7 @@ package sampler_test
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -245,7 +246,11 @@ func TestARoundAllocatesNothingPerContainer(t *testing.T) {
 		s := with(t, k, in, nowhere{}, "", "", func(c *sampler.Config) { c.SlowInterval = 10_000 * time.Hour })
 		s.Full()
 		s.Full()
-		return testing.AllocsPerRun(20, s.Full), testing.AllocsPerRun(20, s.Peaks)
+		full, peaks = math.Inf(1), math.Inf(1)
+		for range 5 { // the runtime's own allocations count too: the quietest run tells
+			full, peaks = min(full, testing.AllocsPerRun(10, s.Full)), min(peaks, testing.AllocsPerRun(10, s.Peaks))
+		}
+		return full, peaks
 	}
 	oneFull, onePeaks := allocations(1)
 	manyFull, manyPeaks := allocations(41)
