@@ -266,6 +266,8 @@ func (h *Handler) keep(wr *prompb.WriteRequest, valid []prompb.TimeSeries, batch
 	if h.journal != nil {
 		given, err := h.journal.Append(batch)
 		switch {
+		case errors.Is(err, journal.ErrReplaying):
+			return later(http.StatusServiceUnavailable, time.Second, err.Error())
 		case errors.Is(err, journal.ErrTooLarge):
 			return refuse(http.StatusRequestEntityTooLarge, "%v; send smaller batches", err)
 		case err != nil:

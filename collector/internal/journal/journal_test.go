@@ -77,6 +77,9 @@ func TestWhatWasAppendedIsGivenBackInOrder(t *testing.T) {
 		dir := t.TempDir()
 		j, _ := open(t, Config{Dir: dir, Fsync: fsync, SegmentBytes: 1000})
 		appendAll(t, j, 1, 100)
+		if last := j.segments[len(j.segments)-1]; fsync == FsyncBatch && last.synced != last.size {
+			t.Errorf("acknowledged before it was synced: %d of %d bytes", last.synced, last.size)
+		}
 		// No Close: the process was killed.
 		_, got := open(t, Config{Dir: dir})
 		if len(got) != 100 {
