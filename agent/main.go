@@ -80,6 +80,7 @@ func run(cfg config) int {
 	log.Info("plimsoll-agent is up", "version", version, "listen", web.address(), "receivers", cfg.receivers(), "cgroup", eyes.fs.Version().String(),
 		"node", eyes.where.shown.Node, "idc", eyes.where.shown.IDC, "cluster", eyes.where.shown.Cluster, "interval", time.Duration(cfg.interval), "data_dir", cfg.dataDir)
 
+	forgetStart(log)
 	if err := runAll(stopped, eyes, sampling, shippers, spooled, web); err != nil {
 		log.Error("plimsoll-agent failed", "error", err)
 		return exitError
