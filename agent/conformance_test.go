@@ -118,10 +118,12 @@ func parseFamilies(t *testing.T, text []byte) families {
 			} else if s.container == "" && labels["id"] != "" {
 				continue // other cgroups
 			}
+			numa := cmp.Or(labels["numa_node"], labels["node"])
 			for _, own := range []string{"project", "idc", "cluster", "node", "namespace", "workload", "pod", "container", "machine_id", "system_uuid", "boot_id"} {
-				if own != "node" || name != "container_memory_numa_pages" {
-					delete(labels, own)
-				}
+				delete(labels, own)
+			}
+			if name == "container_memory_numa_pages" {
+				labels["numa_node"] = numa
 			}
 			if name == "container_oom_events_total" {
 				delete(labels, "id")
@@ -337,7 +339,7 @@ func startCrew(t *testing.T, prefix string) {
 func startCadvisor(t *testing.T, peer string) func() []byte {
 	t.Helper()
 	cmd := exec.Command(peer, "-listen", "127.0.0.1:0", "-fresh", "-docker_only", "-store_container_labels=false", "-allow_dynamic_housekeeping=false",
-		"-housekeeping_interval=1h", "-disable_metrics=percpu,disk,cpu_topology,referenced_memory,perf_event,resctrl,cpuset,memory_numa", "-logtostderr=false", "-stderrthreshold=FATAL")
+		"-housekeeping_interval=1h", "-disable_metrics=percpu,disk,cpu_topology,referenced_memory,perf_event,resctrl,cpuset", "-logtostderr=false", "-stderrthreshold=FATAL")
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

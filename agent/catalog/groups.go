@@ -27,6 +27,7 @@ const (
 	GroupTCP
 	GroupSockets
 	GroupHugetlb
+	GroupNUMA
 	GroupSchedstat
 	GroupLayers
 	groups // their number
@@ -57,11 +58,12 @@ var described = [groups]Description{
 
 	GroupCPUBursts:     {Name: "cpu_bursts", What: "use of the burst budget, Linux 5.15", Cost: "no further file"},
 	GroupMemoryDetail:  {Name: "memory_detail", What: "file lists, dirty pages, reclaim, refaults, kernel memory", Cost: "v1: one further file, 1 µs; v2: none; 6 to 9 series"},
-	GroupBlkio:         {Name: "blkio", What: "diskio once more, under cAdvisor's other name", Cost: "no further file"},
+	GroupBlkio:         {Name: "blkio", What: "diskio once more, under cAdvisor's other name; charges of the I/O cost controller", Cost: "no further file"},
 	GroupPressurePeaks: {Name: "pressure_peaks", What: "the worst peak interval's share of time stalled", Cost: "3 files, 5 µs, every peak interval in which the CPU moved"},
 	GroupTCP:           {Name: "tcp", Slow: true, What: "retransmissions, resets, overflows, of the network namespace", Cost: "net/snmp and net/netstat, 110 µs"},
 	GroupSockets:       {Name: "sockets", Slow: true, What: "sockets by state, and those open in processes", Cost: "net/tcp and tcp6 up to 5 ms each, for the kernel walks the socket table of the whole node for every container; udp and udp6 25 µs each; 2 µs an open descriptor; needs CAP_SYS_PTRACE for processes of other users"},
 	GroupHugetlb:       {Name: "hugetlb", Slow: true, What: "huge pages by size", Cost: "v1: 3 files a page size; v2: 2; 8 µs each"},
+	GroupNUMA:          {Name: "numa", Slow: true, What: "memory by NUMA node", Cost: "memory.numa_stat, 10 µs"},
 	GroupSchedstat:     {Name: "schedstat", Slow: true, What: "time on the CPU and waiting for it, by the scheduler", Cost: "a file a thread, 8 µs each"},
 	GroupLayers:        {Name: "layers", Slow: true, What: "bytes and inodes in the writable layer and in volumes", Cost: "a walk of all files every 5 minutes, 2 to 5 µs each, in the background at a tenth of one CPU; more than 1,000,000 files have no size"},
 }

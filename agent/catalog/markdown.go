@@ -64,6 +64,11 @@ every ` + "`--slow-interval`" + ` (60 s), spread over the rounds and within ` + 
 `
 
 const tableHead = `
+Of cAdvisor's metrics these are not sent: ` + "`container_cpu_usage_seconds_total`" + ` by CPU (beside ` + "`cpu=\"total\"`" + ` a sum would count twice), ` + "`container_tasks_state`" + ` and
+` + "`container_cpu_load_*`" + ` (0 unless a netlink reader is switched on; pressure tells more), ` + "`container_referenced_bytes`" + ` (it clears bits of every process to count
+them), the figures of perf, resctrl and cpuset, the node's /proc/diskstats in each container, and what only some machines have
+(books, drawers, memory modules). ` + "`container_memory_numa_pages`" + ` has its label ` + "`node`" + ` as ` + "`numa_node`" + `, for ` + "`node`" + ` is the machine.
+
 ## All metrics
 
 | name | group | kind | unit | own labels | meaning | source, cgroup v1 | source, cgroup v2 |

@@ -51,6 +51,12 @@ const (
 	SpecMemoryLimit
 	SpecMemoryReservation
 	SpecMemorySwapLimit
+	NUMAFile
+	NUMAAnon
+	NUMAUnevictable
+	NUMAFileTree
+	NUMAAnonTree
+	NUMAUnevictableTree
 	HugetlbUsage
 	HugetlbMax
 	HugetlbFailcnt
@@ -81,6 +87,10 @@ const (
 	Writes
 	BlkioRead
 	BlkioWrite
+	IOCostUsage
+	IOCostWait
+	IOCostIndebt
+	IOCostIndelay
 	FSUsage
 	FSLimit
 	FSInodesTotal
@@ -190,6 +200,12 @@ var metrics = [count]Metric{
 	SpecMemoryLimit:       {Name: "container_spec_memory_limit_bytes", Kind: Gauge, Unit: "bytes", Help: "Memory limit; 0 without one.", V1: "memory.limit_in_bytes", V2: "memory.max", Group: GroupMemory},
 	SpecMemoryReservation: {Name: "container_spec_memory_reservation_limit_bytes", Kind: Gauge, Unit: "bytes", Help: "Memory reservation; 0 without one.", V1: "memory.soft_limit_in_bytes", V2: "memory.min", Group: GroupMemory},
 	SpecMemorySwapLimit:   {Name: "container_spec_memory_swap_limit_bytes", Kind: Gauge, Unit: "bytes", Help: "Swap limit; memory and swap together on cgroup v1; 0 without one.", V1: "memory.memsw.limit_in_bytes", V2: "memory.swap.max", Group: GroupMemory},
+	NUMAFile:              {Name: "container_memory_numa_pages", Kind: Gauge, Unit: "pages", Help: "Pages of 4 KiB by NUMA node; cgroup v2 counts the hierarchy alone.", V1: "memory.numa_stat file", V2: "-", Fixed: []wire.Label{{Name: "type", Value: "file"}, {Name: "scope", Value: "container"}}, Varying: "numa_node", Group: GroupNUMA},
+	NUMAAnon:              {Name: "container_memory_numa_pages", Kind: Gauge, Unit: "pages", Help: "Pages of 4 KiB by NUMA node; cgroup v2 counts the hierarchy alone.", V1: "memory.numa_stat anon", V2: "-", Fixed: []wire.Label{{Name: "type", Value: "anon"}, {Name: "scope", Value: "container"}}, Varying: "numa_node", Group: GroupNUMA},
+	NUMAUnevictable:       {Name: "container_memory_numa_pages", Kind: Gauge, Unit: "pages", Help: "Pages of 4 KiB by NUMA node; cgroup v2 counts the hierarchy alone.", V1: "memory.numa_stat unevictable", V2: "-", Fixed: []wire.Label{{Name: "type", Value: "unevictable"}, {Name: "scope", Value: "container"}}, Varying: "numa_node", Group: GroupNUMA},
+	NUMAFileTree:          {Name: "container_memory_numa_pages", Kind: Gauge, Unit: "pages", Help: "Pages of 4 KiB by NUMA node; cgroup v2 counts the hierarchy alone.", V1: "memory.numa_stat hierarchical_file", V2: "memory.numa_stat file", Fixed: []wire.Label{{Name: "type", Value: "file"}, {Name: "scope", Value: "hierarchy"}}, Varying: "numa_node", Group: GroupNUMA},
+	NUMAAnonTree:          {Name: "container_memory_numa_pages", Kind: Gauge, Unit: "pages", Help: "Pages of 4 KiB by NUMA node; cgroup v2 counts the hierarchy alone.", V1: "memory.numa_stat hierarchical_anon", V2: "memory.numa_stat anon", Fixed: []wire.Label{{Name: "type", Value: "anon"}, {Name: "scope", Value: "hierarchy"}}, Varying: "numa_node", Group: GroupNUMA},
+	NUMAUnevictableTree:   {Name: "container_memory_numa_pages", Kind: Gauge, Unit: "pages", Help: "Pages of 4 KiB by NUMA node; cgroup v2 counts the hierarchy alone.", V1: "memory.numa_stat hierarchical_unevictable", V2: "memory.numa_stat unevictable", Fixed: []wire.Label{{Name: "type", Value: "unevictable"}, {Name: "scope", Value: "hierarchy"}}, Varying: "numa_node", Group: GroupNUMA},
 	HugetlbUsage:          {Name: "container_hugetlb_usage_bytes", Kind: Gauge, Unit: "bytes", Help: "Huge pages in use, on v2 reserved ones where the kernel counts them.", V1: "hugetlb.SIZE.usage_in_bytes", V2: "hugetlb.SIZE.rsvd.current, else hugetlb.SIZE.current", Varying: "pagesize", Group: GroupHugetlb},
 	HugetlbMax:            {Name: "container_hugetlb_max_usage_bytes", Kind: Gauge, Unit: "bytes", Help: "Highest use of huge pages.", V1: "hugetlb.SIZE.max_usage_in_bytes", V2: "-", Varying: "pagesize", Group: GroupHugetlb},
 	HugetlbFailcnt:        {Name: "container_hugetlb_failcnt", Kind: Counter, Unit: "count", Help: "Huge pages refused at the limit.", V1: "hugetlb.SIZE.failcnt", V2: "hugetlb.SIZE.events max", Varying: "pagesize", Group: GroupHugetlb},
@@ -223,6 +239,10 @@ var metrics = [count]Metric{
 	Writes:        {Name: "container_fs_writes_total", Kind: Counter, Unit: "count", Help: "Write operations on the block device.", V1: "blkio.throttle.io_serviced and its relatives", V2: "io.stat wios", Varying: "device", Group: GroupDiskIO},
 	BlkioRead:     {Name: "container_blkio_device_usage_total", Kind: Counter, Unit: "bytes", Help: "Bytes read from and written to the block device.", V1: "blkio.throttle.io_service_bytes and its relatives", V2: "io.stat rbytes", Fixed: []wire.Label{{Name: "operation", Value: "Read"}}, Varying: "device,major,minor", Group: GroupBlkio},
 	BlkioWrite:    {Name: "container_blkio_device_usage_total", Kind: Counter, Unit: "bytes", Help: "Bytes read from and written to the block device.", V1: "blkio.throttle.io_service_bytes and its relatives", V2: "io.stat wbytes", Fixed: []wire.Label{{Name: "operation", Value: "Write"}}, Varying: "device,major,minor", Group: GroupBlkio},
+	IOCostUsage:   {Name: "container_fs_io_cost_usage_seconds_total", Kind: Counter, Unit: "seconds", Help: "Device time charged to the cgroup; only where the I/O cost controller is on.", V1: "-", V2: "io.stat cost.usage", Varying: "device", Group: GroupBlkio},
+	IOCostWait:    {Name: "container_fs_io_cost_wait_seconds_total", Kind: Counter, Unit: "seconds", Help: "Time I/O waited for its turn; only where the I/O cost controller is on.", V1: "-", V2: "io.stat cost.wait", Varying: "device", Group: GroupBlkio},
+	IOCostIndebt:  {Name: "container_fs_io_cost_indebt_seconds_total", Kind: Counter, Unit: "seconds", Help: "Time in debt for I/O that could not wait; only where the I/O cost controller is on.", V1: "-", V2: "io.stat cost.indebt", Varying: "device", Group: GroupBlkio},
+	IOCostIndelay: {Name: "container_fs_io_cost_indelay_seconds_total", Kind: Counter, Unit: "seconds", Help: "Time tasks were held back to pay the debt; only where the I/O cost controller is on.", V1: "-", V2: "io.stat cost.indelay", Varying: "device", Group: GroupBlkio},
 	FSUsage:       {Name: "container_fs_usage_bytes", Kind: Gauge, Unit: "bytes", Help: "Bytes in use: of the node's file system (group filesystem), of the container's writable layer on the device that holds it (group layers).", V1: "statfs; walk of the overlay upper directory", V2: "statfs; walk of the overlay upper directory", Varying: "device", Group: GroupFilesystem},
 	FSLimit:       {Name: "container_fs_limit_bytes", Kind: Gauge, Unit: "bytes", Help: "Size of the file system.", V1: "statfs", V2: "statfs", Varying: "device", Group: GroupFilesystem},
 	FSInodesTotal: {Name: "container_fs_inodes_total", Kind: Gauge, Unit: "count", Help: "Inodes of the node's file system; absent where it has no fixed number.", V1: "statfs", V2: "statfs", Varying: "device", Group: GroupFilesystem},

@@ -1,6 +1,9 @@
 package cgroup
 
-import "bytes"
+import (
+	"bytes"
+	"time"
+)
 
 // device returns the entry of a block device in st.IO, made if need be; nil past the limit.
 func (st *Stats) device(major, minor uint32) *IODevice {
@@ -114,7 +117,16 @@ func parseIOStat(b []byte, st *Stats) error {
 			continue
 		}
 		var field func(*IODevice) *uint64
+		cost := -1
 		switch string(word[:eq]) {
+		case "cost.usage":
+			cost = 0
+		case "cost.wait":
+			cost = 1
+		case "cost.indebt":
+			cost = 2
+		case "cost.indelay":
+			cost = 3
 		case "rbytes":
 			field = readBytes
 		case "wbytes":
@@ -139,7 +151,13 @@ func parseIOStat(b []byte, st *Stats) error {
 				continue
 			}
 		}
-		*field(dev) = v
+		if cost < 0 {
+			*field(dev) = v
+		} else if d, fits := duration(v, time.Microsecond); fits {
+			dev.Cost[cost], dev.HasCost = d, true
+		} else {
+			bad = errMalformed
+		}
 	}
 	st.mark(HasIOBytes|HasIOOps, bad != errMalformed)
 	return bad

@@ -137,7 +137,10 @@ func TestParseIOStat(t *testing.T) {
 	vda := "IO {Major:254 Minor:0 ReadBytes:1 WriteBytes:2 Reads:3 Writes:4}"
 	f("", "", true)
 	f("254:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=0 dios=0\n", vda, true)
-	f("254:0 rbytes=1 wbytes=2 rios=3 wios=4 cost.vrate=100.00 cost.usage=5\n", vda, true)
+	f("254:0 rbytes=1 wbytes=2 rios=3 wios=4 cost.vrate=100.00\n", vda, true)
+	f("254:0 rbytes=1 wbytes=2 rios=3 wios=4 cost.vrate=100.00 cost.usage=5 cost.wait=6 cost.indebt=7 cost.indelay=8\n",
+		vda[:len(vda)-1]+" Cost:[5µs 6µs 7µs 8µs] HasCost:true}", true)
+	f("254:0 rbytes=1 cost.usage=x\n", "IO {Major:254 Minor:0 ReadBytes:1 WriteBytes:0 Reads:0 Writes:0}", false)
 	f("7:0 \n254:0 rbytes=1 wbytes=2 rios=3 wios=4\n", vda, true)
 	f("7:0 254:0 rbytes=1 wbytes=2 rios=3 wios=4\n", vda, true) // without a line end after the first device
 	f("254:0 rbytes=1 wbytes=2 rios=3 wios=4\n8:16 wbytes=9\n", vda+"; IO {Major:8 Minor:16 ReadBytes:0 WriteBytes:9 Reads:0 Writes:0}", true)

@@ -94,3 +94,19 @@ func TestOnlyWhatIsWantedIsOpened(t *testing.T) {
 		t.Errorf("the tree it was made of lost files: %d, had %d", again, all)
 	}
 }
+
+func TestMemoryByNUMANodeIsInPagesOnBothVersions(t *testing.T) {
+	f := func(v2 bool, in, want string, ok bool) {
+		t.Helper()
+		nodes, err := parseNUMA([]byte(in), nil, v2)
+		if got := fmt.Sprintf("%+v", nodes); got != want || (err == nil) != ok {
+			t.Errorf("%q:\n got %s, %v\nwant %s", in, got, err, want)
+		}
+	}
+	f(false, "total=5 N0=2 N1=3\nfile=3 N0=1 N1=2\nanon=2 N0=1 N1=1\nunevictable=0 N0=0 N1=0\nhierarchical_total=9 N0=4 N1=5\nhierarchical_file=7 N0=3 N1=4\n",
+		"[{Node:0 File:1 Anon:1 Unevictable:0 FileTree:3 AnonTree:0 UnevictableTree:0 Alone:true} {Node:1 File:2 Anon:1 Unevictable:0 FileTree:4 AnonTree:0 UnevictableTree:0 Alone:true}]", true)
+	f(true, "anon N0=8192\nfile N0=4096\nkernel_stack N0=16384\n",
+		"[{Node:0 File:0 Anon:0 Unevictable:0 FileTree:1 AnonTree:2 UnevictableTree:0 Alone:false}]", true)
+	f(true, "anon Nx=1 N1=4096\n\n", "[{Node:1 File:0 Anon:0 Unevictable:0 FileTree:0 AnonTree:1 UnevictableTree:0 Alone:false}]", false)
+	f(true, "", "[]", true)
+}

@@ -150,6 +150,10 @@ type IODevice struct {
 	WriteBytes   uint64 // blkio *_service_bytes Write / io.stat wbytes
 	Reads        uint64 // blkio *_serviced Read / io.stat rios
 	Writes       uint64 // blkio *_serviced Write / io.stat wios
+
+	// Cost is what the I/O cost controller charged: cost.usage, cost.wait, cost.indebt, cost.indelay of io.stat. HasCost: it is switched on.
+	Cost    [4]time.Duration
+	HasCost bool
 }
 
 // Interface is the traffic of one network interface, from /proc/PID/net/dev.

@@ -3,6 +3,7 @@ package sampler
 import (
 	"errors"
 	"hash/fnv"
+	"strconv"
 	"time"
 
 	"github.com/plimsoll/plimsoll/agent/catalog"
@@ -22,12 +23,14 @@ type slow struct {
 	buf     []byte
 	pids    []int
 	pages   []cgroup.HugePages
+	nodes   []cgroup.NUMAPages
 	stats   []process.TCPStat
 	volumes []host.Filesystem
 }
 
 // slowGroups are all that are read here.
-const slowGroups = 1<<catalog.GroupProcess | 1<<catalog.GroupTCP | 1<<catalog.GroupSockets | 1<<catalog.GroupHugetlb | 1<<catalog.GroupSchedstat | 1<<catalog.GroupLayers
+const slowGroups = 1<<catalog.GroupProcess | 1<<catalog.GroupTCP | 1<<catalog.GroupSockets | 1<<catalog.GroupHugetlb | 1<<catalog.GroupNUMA |
+	1<<catalog.GroupSchedstat | 1<<catalog.GroupLayers
 
 // Layers tells what a container keeps on disk, as far as it is known by now. A layers.Walker is one.
 type Layers interface {
@@ -38,6 +41,7 @@ type Layers interface {
 type slowSource interface {
 	PIDs(dst []int, buf []byte) ([]int, error)
 	HugePages(dst []cgroup.HugePages, buf []byte) ([]cgroup.HugePages, error)
+	NUMA(dst []cgroup.NUMAPages, buf []byte) ([]cgroup.NUMAPages, error)
 }
 
 // firstSlow is the round of a target's first slow reading: the ids decide, so that containers born together are not read together.
@@ -114,6 +118,9 @@ func (s *Sampler) sampleTargetSlow(t *target) {
 	if groups.Has(catalog.GroupHugetlb) {
 		s.putHugePages(set, from)
 	}
+	if groups.Has(catalog.GroupNUMA) {
+		s.putNUMA(set, from)
+	}
 	if groups.Has(catalog.GroupLayers) && s.cfg.Layers != nil && t.container.PID > 0 {
 		s.putLayers(t, set)
 	}
@@ -179,6 +186,24 @@ func (s *Sampler) putNetwork(set *series.Set, pid int) {
 			set.PutFor(f.id, "rxqueued", float64(u.ReceiveQueued))
 			set.PutFor(f.id, "txqueued", float64(u.TransmitQueued))
 		}
+	}
+}
+
+func (s *Sampler) putNUMA(set *series.Set, from slowSource) {
+	var err error
+	if s.slow.nodes, err = from.NUMA(s.slow.nodes[:0], s.slow.buf); err != nil {
+		return // gone
+	}
+	for _, n := range s.slow.nodes {
+		node := strconv.FormatUint(n.Node, 10)
+		if n.Alone {
+			set.PutFor(catalog.NUMAFile, node, float64(n.File))
+			set.PutFor(catalog.NUMAAnon, node, float64(n.Anon))
+			set.PutFor(catalog.NUMAUnevictable, node, float64(n.Unevictable))
+		}
+		set.PutFor(catalog.NUMAFileTree, node, float64(n.FileTree))
+		set.PutFor(catalog.NUMAAnonTree, node, float64(n.AnonTree))
+		set.PutFor(catalog.NUMAUnevictableTree, node, float64(n.UnevictableTree))
 	}
 }
 

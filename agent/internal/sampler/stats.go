@@ -102,6 +102,9 @@ func (r *reading) put() {
 			name := r.blkioName(d.Major, d.Minor)
 			r.named(catalog.BlkioRead, name, d.ReadBytes)
 			r.named(catalog.BlkioWrite, name, d.WriteBytes)
+			if d.HasCost {
+				r.cost(d)
+			}
 		}
 	}
 }
@@ -201,6 +204,15 @@ func (r *reading) net() {
 		r.named(catalog.NetworkTransmitPackets, n.Name, n.TransmitPackets)
 		r.named(catalog.NetworkTransmitErrors, n.Name, n.TransmitErrors)
 		r.named(catalog.NetworkTransmitDropped, n.Name, n.TransmitDropped)
+	}
+}
+
+func (r *reading) cost(d *cgroup.IODevice) {
+	name := r.deviceName(d.Major, d.Minor)
+	for i, id := range [...]catalog.ID{catalog.IOCostUsage, catalog.IOCostWait, catalog.IOCostIndebt, catalog.IOCostIndelay} {
+		if !r.set.PutFor(id, name, d.Cost[i].Seconds()) {
+			r.refused++
+		}
 	}
 }
 

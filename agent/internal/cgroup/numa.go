@@ -1,0 +1,106 @@
+package cgroup
+
+import "bytes"
+
+// NUMAPages is a cgroup's memory on one NUMA node, in pages of 4 KiB. https://docs.kernel.org/admin-guide/cgroup-v2.html#memory
+type NUMAPages struct {
+	Node                    uint64
+	File, Anon, Unevictable uint64 // memory.numa_stat file, anon, unevictable / -: of the cgroup alone
+	// The same with the nested cgroups. memory.numa_stat hierarchical_file, … / file, …, bytes.
+	FileTree, AnonTree, UnevictableTree uint64
+	Alone                               bool // the first three are known: v1
+}
+
+const numaPage = 4096
+
+// NUMA appends one entry for each NUMA node of memory.numa_stat to dst; none where the kernel has no such file. It opens its file anew: not for
+// every tick.
+func (g *Group) NUMA(dst []NUMAPages, buf []byte) ([]NUMAPages, error) {
+	if err := g.ready(buf); err != nil {
+		return dst, err
+	}
+	dir := g.dirs[memory]
+	if g.v2 {
+		dir = g.dirs[unified]
+	}
+	if dir == "" {
+		return dst, nil
+	}
+	b, err := openReadClose(dir, "memory.numa_stat", buf)
+	if err == ErrGone { // or a kernel without NUMA
+		return dst, nil
+	}
+	if err == nil {
+		dst, err = parseNUMA(b, dst, g.v2)
+	}
+	if err != nil {
+		g.fault("memory.numa_stat", err)
+	}
+	return dst, nil
+}
+
+// parseNUMA reads "file=12 N0=5 N1=7" of v1, in pages, and "file N0=20480 N1=28672" of v2, in bytes.
+func parseNUMA(b []byte, dst []NUMAPages, v2 bool) ([]NUMAPages, error) {
+	var bad error
+	from := len(dst)
+	for len(b) > 0 {
+		var l []byte
+		l, b = line(b)
+		words := bytes.Fields(l)
+		if len(words) == 0 {
+			continue
+		}
+		key, _, _ := bytes.Cut(words[0], []byte("="))
+		if numaField(&NUMAPages{}, string(key), v2) == nil {
+			continue
+		}
+		for _, w := range words[1:] {
+			name, value, _ := bytes.Cut(w, []byte("="))
+			node, err := parseNumber(bytes.TrimPrefix(name, []byte("N")))
+			v, err2 := parseNumber(value)
+			if err != nil || err2 != nil {
+				bad = errMalformed
+				continue
+			}
+			i := from
+			for i < len(dst) && dst[i].Node != node {
+				i++
+			}
+			if i == len(dst) {
+				if i-from == maxNUMANodes {
+					bad = errLimit
+					continue
+				}
+				dst = append(dst, NUMAPages{Node: node, Alone: !v2})
+			}
+			if v2 {
+				v /= numaPage
+			}
+			*numaField(&dst[i], string(key), v2) = v
+		}
+	}
+	return dst, bad
+}
+
+const maxNUMANodes = 256
+
+func numaField(n *NUMAPages, key string, v2 bool) *uint64 {
+	if v2 {
+		key = "hierarchical_" + key
+	}
+	switch key {
+	case "file":
+		return &n.File
+	case "anon":
+		return &n.Anon
+	case "unevictable":
+		return &n.Unevictable
+	case "hierarchical_file":
+		return &n.FileTree
+	case "hierarchical_anon":
+		return &n.AnonTree
+	case "hierarchical_unevictable":
+		return &n.UnevictableTree
+	}
+	return nil
+}
