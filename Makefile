@@ -34,7 +34,7 @@ BENCH_PEERS      ?=
 CHAOS_ROUNDS ?= 60
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-event-latency bench-agent clean help chaos bench-collector
+.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-event-latency show-exits bench-agent clean help chaos bench-collector
 
 build: ## build bin/plimsoll-agent and bin/plimsoll-collector
 	go build -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/plimsoll-agent ./agent
@@ -70,6 +70,9 @@ show-kubernetes: ## compare the agent with a real kubelet on this machine, stop 
 
 show-event-latency: ## time 60 OOM kills and 60 crashes of real containers from the kernel to a webhook, under load: four minutes, as root
 	PLIMSOLL_SHOW=event-latency go test ./collector/e2e -count=1 -timeout 20m -v -run TestEventsReachTheWebhook
+
+show-exits: ## 300 short-lived containers, 50 OOM kills over agent restarts, bursts: against the kernel's own counts (5 min; root, Docker)
+	PLIMSOLL_SHOW=exits go test -v -count=1 -timeout 15m -run 'TestShortLived|TestOOMKills|TestABurst' ./collector/e2e
 
 bench-agent: build ## measure what the agent costs on BENCH_CONTAINERS idle containers beside bare reads, cAdvisor and Netdata: ten minutes, as root
 	PLIMSOLL_BENCH_CONTAINERS=$(BENCH_CONTAINERS) PLIMSOLL_BENCH_SECONDS=$(BENCH_SECONDS) PLIMSOLL_BENCH_PEERS=$(BENCH_PEERS) \

@@ -26,6 +26,12 @@ type Slot struct {
 // ExitCounts are exits by reason.
 type ExitCounts struct{ n [reasonCount]uint64 }
 
+// CountExits are n exits for one reason.
+func CountExits(r Reason, n uint64) (e ExitCounts) {
+	e.n[min(r, reasonCount-1)] = n
+	return e
+}
+
 // Of is the number of exits for reason r.
 func (e ExitCounts) Of(r Reason) uint64 { return e.n[min(r, reasonCount-1)] }
 

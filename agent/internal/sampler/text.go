@@ -29,6 +29,9 @@ func (s *Sampler) AppendText(dst []byte) []byte {
 	for _, key := range sortedKeys(s.slots, compareSlots) {
 		sets = append(sets, s.slots[key].set)
 	}
+	for i := range s.records {
+		sets = append(sets, s.records[i].set)
+	}
 	return series.AppendText(dst, append(sets, s.sourcedSets()...))
 }
 

@@ -1,0 +1,286 @@
+package sampler_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
+	"github.com/plimsoll/plimsoll/agent/internal/inventory"
+	"github.com/plimsoll/plimsoll/agent/internal/sampler"
+	"github.com/plimsoll/plimsoll/agent/wire"
+)
+
+const pathA = "/docker/" + string(idA)
+
+func (k kernel) remove(t *testing.T) {
+	t.Helper()
+	if err := os.RemoveAll(filepath.Join(k.root, pathA)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func died(workload string, life uint64, exit inventory.Exit) inventory.Event {
+	e := born(workload, life)
+	e.Kind, e.At, e.NewSlot, e.Exit = inventory.Died, time.Now(), false, exit
+	return e
+}
+
+func wantValues(t *testing.T, got map[string][]float64, key string, want ...float64) {
+	t.Helper()
+	if v := got[key]; !slices.Equal(v, want) {
+		t.Errorf("%s is %v, want %v", key, v, want)
+	}
+}
+
+const usageA = "container_cpu_usage_seconds_total id=/docker/A workload=web"
+
+func TestAContainerIsReadBeforeItsNameIsKnownAndShownAfter(t *testing.T) {
+	k, in, out, s := setup(t)
+	k.container(t, 1_000, 0)
+	s.Appeared(idA, pathA)
+	k.container(t, 3_000_000, 0)
+	s.Full()
+	for key := range out.take() {
+		if strings.Contains(key, "/docker/") {
+			t.Errorf("%s is shown before anyone named the container", key)
+		}
+	}
+	in.events = []inventory.Event{born("web", 1)}
+	s.Events()
+	wantValues(t, out.take(), usageA, 0.001, 3) // both readings, so that all it did in between is an increase
+}
+
+func TestAContainerThatIsGoneWhenItsNameBecomesKnownCountsInFull(t *testing.T) {
+	k, in, out, s := setup(t)
+	k.container(t, 1_000, 0)
+	s.Appeared(idA, pathA)
+	k.container(t, 250_000, 1)
+	s.Emptied(idA)
+	s.Removed(idA)
+	k.remove(t)
+	in.events = []inventory.Event{born("web", 1), died("web", 1, inventory.Exit{Code: 137, Known: true, Reason: inventory.KilledOOM})}
+	s.Events()
+	got := out.take()
+	v := got[usageA]
+	if len(v) != 3 || v[0] != 0.001 || v[1] != 0.25 || !wire.IsStale(v[2]) {
+		t.Errorf("%s is %v, want birth, end and a staleness marker", usageA, v)
+	}
+	wantValues(t, got, "container_exit_code id=/docker/A workload=web", 137)
+	wantValues(t, got, "container_exit_cpu_seconds id=/docker/A workload=web", 0.25)
+	if !slices.Contains(in.kills, 1) {
+		t.Errorf("OOM kills told: %v", in.kills)
+	}
+}
+
+func TestTheFinalReadingDoesNotWaitForTheEngine(t *testing.T) {
+	k, in, out, s := setup(t)
+	in.events = []inventory.Event{born("web", 1)}
+	s.Events()
+	out.take()
+	k.container(t, 5_000_000, 0)
+	s.Emptied(idA)
+	k.remove(t)
+	s.Events()
+	wantValues(t, out.take(), usageA, 5)
+	k.container(t, 9, 0) // another's by now
+	s.Full()
+	s.Peaks()
+	wantValues(t, out.take(), usageA)
+	in.events = []inventory.Event{died("web", 1, inventory.Exit{Known: true, Reason: inventory.Completed})}
+	s.Events()
+	wantValues(t, out.take(), "container_exit_cpu_seconds id=/docker/A workload=web", 5)
+}
+
+func TestAnExitWithoutAFinalReadingHasNoCPUTimeAndIsCounted(t *testing.T) {
+	k, in, out, s := setup(t)
+	k.remove(t)
+	in.events = []inventory.Event{born("web", 1), died("web", 1, inventory.Exit{Code: 3, Known: true, Reason: inventory.Failed})}
+	s.Full()
+	got := out.take()
+	wantValues(t, got, "container_exit_code id=/docker/A workload=web", 3)
+	wantValues(t, got, "container_exit_cpu_seconds id=/docker/A workload=web")
+	wantValues(t, got, "container_exit_memory_peak_bytes id=/docker/A workload=web")
+}
+
+func TestAnExitRecordEndsInTheSecondRoundAfterIt(t *testing.T) {
+	_, in, out, s := setup(t)
+	in.events = []inventory.Event{born("web", 1), died("web", 1, inventory.Exit{Known: true, Reason: inventory.Completed})}
+	s.Events()
+	const key = "container_exit_code id=/docker/A workload=web"
+	wantValues(t, out.take(), key, 0)
+	s.Full()
+	wantValues(t, out.take(), key)
+	s.Full()
+	if v := out.take()[key]; len(v) != 1 || !wire.IsStale(v[0]) {
+		t.Errorf("%s is %v, want the end", key, v)
+	}
+	s.Full()
+	wantValues(t, out.take(), key)
+}
+
+func TestARestartedContainersLivesAreKeptApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, in, out, s := setup(t)
+		one, two := born("web", 1), born("web", 2)
+		k.container(t, 1_000_000, 0)
+		s.Appeared(idA, pathA)
+		one.Container.StartedAt = time.Now().Add(10 * time.Millisecond)
+		time.Sleep(time.Second)
+		k.container(t, 7_000_000, 0)
+		s.Emptied(idA)
+		s.Removed(idA)
+		k.remove(t)
+		k.container(t, 2_000_000, 0)
+		s.Appeared(idA, pathA)
+		two.Container.StartedAt = time.Now().Add(10 * time.Millisecond)
+		time.Sleep(time.Second)
+		in.events = []inventory.Event{one, died("web", 1, inventory.Exit{Known: true}), two}
+		s.Events()
+		got := out.take()
+		wantValues(t, got, "container_exit_cpu_seconds id=/docker/A workload=web", 7)
+		v := got[usageA]
+		if len(v) != 5 || v[0] != 1 || v[1] != 7 || !wire.IsStale(v[2]) || v[3] != 2 || v[4] != 2 {
+			t.Errorf("%s is %v", usageA, v)
+		}
+	})
+}
+
+func TestContainersNobodyNamesAreDroppedInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, in, out, s := setup(t)
+		s.Appeared(idA, pathA)
+		time.Sleep(31 * time.Second)
+		s.Full()
+		out.take()
+		k.container(t, 4_000_000, 0)
+		in.events = []inventory.Event{born("web", 1)} // named after all: opened anew
+		s.Events()
+		wantValues(t, out.take(), usageA, 4)
+	})
+}
+
+func TestTheFirstExitOfAReasonIsAnIncrease(t *testing.T) {
+	_, in, out, s := setup(t)
+	in.slots = []inventory.Slot{slotOf("web", 0)}
+	s.Full()
+	const key = "container_exits_total workload=web"
+	wantValues(t, out.take(), key) // no constant zeros
+	in.slots[0].Exits = counted(t, 1)
+	in.events = []inventory.Event{born("web", 2)}
+	s.Events()
+	wantValues(t, out.take(), key, 0, 1)
+	in.slots[0].Exits = counted(t, 2)
+	s.Full()
+	wantValues(t, out.take(), key, 2)
+}
+
+func TestExitsCountedByAnEarlierRunOfTheAgentGoOn(t *testing.T) {
+	_, in, out, s := setup(t)
+	in.slots = []inventory.Slot{slotOf("web", 0)}
+	in.slots[0].Exits, in.slots[0].ExitsBefore = counted(t, 3), counted(t, 3)
+	s.Full()
+	wantValues(t, out.take(), "container_exits_total workload=web", 3) // a zero now would be a reset
+}
+
+// counted makes counts of completed exits the way the inventory does.
+func counted(t *testing.T, n int) inventory.ExitCounts {
+	t.Helper()
+	return inventory.CountExits(inventory.Completed, uint64(n))
+}
+
+func TestAMovedContainerIsReadWhereItIs(t *testing.T) {
+	k, in, out, s := setup(t)
+	in.events = []inventory.Event{born("web", 1)}
+	s.Events()
+	for _, file := range []string{"cgroup.controllers", "memory.stat", "memory.current", "pids.current"} {
+		text, err := os.ReadFile(filepath.Join(k.root, pathA, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.write(t, "other/"+string(idA)+"/"+file, string(text))
+	}
+	k.write(t, "other/"+string(idA)+"/cpu.stat", "usage_usec 42000000\n")
+	out.take()
+	moved := born("web", 1)
+	moved.Kind, moved.Container.CgroupPath = inventory.Relabelled, "/other/"+string(idA)
+	moved.Container.Labels.ID = "/other/" + string(idA)
+	in.events = []inventory.Event{moved}
+	s.Events()
+	wantValues(t, out.take(), "container_cpu_usage_seconds_total id=/other/A workload=web", 42)
+}
+
+func TestACounterThatStepsBackIsNoPeak(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, in, out, s := setup(t)
+		in.events = []inventory.Event{born("web", 1)}
+		s.Full()
+		out.take()
+		for _, usage := range []int{500_000, 600_000} {
+			time.Sleep(time.Second)
+			k.container(t, usage, 0)
+			s.Peaks()
+		}
+		time.Sleep(time.Second)
+		s.Full()
+		got := out.take()["container_cpu_peak_cores id=/docker/A workload=web"]
+		if len(got) != 1 || got[0] < 0.09 || got[0] > 0.11 {
+			t.Errorf("peak %v, want that of the second after the step, 0.1", got)
+		}
+	})
+}
+
+func TestContainersThatComeAndGoLeaveNothingBehind(t *testing.T) {
+	k, in, out, s := setup(t)
+	before := descriptors(t)
+	for life := range uint64(200) {
+		k.container(t, 1000, 0)
+		s.Appeared(idA, pathA)
+		switch life % 3 {
+		case 0: // named while it runs
+			in.events = []inventory.Event{born("web", life+1)}
+			s.Events()
+			s.Emptied(idA)
+		case 1: // named when it is gone
+			s.Emptied(idA)
+			s.Removed(idA)
+		case 2: // nobody saw its end
+			in.events = []inventory.Event{born("web", life+1)}
+		}
+		k.remove(t)
+		if life%3 == 1 {
+			in.events = []inventory.Event{born("web", life+1)}
+		}
+		in.events = append(in.events, died("web", life+1, inventory.Exit{}))
+		s.Events()
+	}
+	s.Full()
+	for key, v := range out.take() {
+		if strings.HasPrefix(key, "container_cpu_usage") && strings.Contains(key, "A") && !wire.IsStale(v[len(v)-1]) {
+			t.Errorf("%s has not ended", key)
+		}
+	}
+	if after := descriptors(t); after > before+40 { // files of the node's cgroups
+		t.Errorf("%d descriptors, then %d", before, after)
+	}
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+// noticed is what population tells.
+var _ interface {
+	Appeared(id cgroup.ContainerID, path string)
+	Emptied(id cgroup.ContainerID)
+	Removed(id cgroup.ContainerID)
+} = (*sampler.Sampler)(nil)
