@@ -10,9 +10,12 @@ import (
 	"time"
 )
 
-// Run saves the table every minute and when ctx ends.
+// saveEvery is less than what the journal keeps, so that after a crash the file and the batches replayed make the whole.
+const saveEvery = 30 * time.Second
+
+// Run saves the table at that cadence and when ctx ends.
 func (n *Nodes) Run(ctx context.Context) error {
-	tick := time.NewTicker(time.Minute)
+	tick := time.NewTicker(saveEvery)
 	defer tick.Stop()
 	for {
 		select {
