@@ -44,6 +44,7 @@ func TestEventsReachTheWebhookWithinSeconds(t *testing.T) {
 		"--remote-write.url="+collector.url+"/api/v1/write", "--idc="+idc, "--cluster="+cluster, "--node="+node)
 	agent.waitReady(t)
 
+	usual := usualStack(t)
 	ctx, stop := context.WithCancel(t.Context())
 	var load sync.WaitGroup
 	load.Go(func() { background(ctx, collector.url) })
@@ -61,30 +62,54 @@ func TestEventsReachTheWebhookWithinSeconds(t *testing.T) {
 		containers["ContainerCrashed"] = append(containers["ContainerCrashed"],
 			run(t, fmt.Sprintf("%scrash-%02d", prefix, i), image, "sh", "-c", "sleep "+life+"; exit 1"))
 	}
-	time.Sleep(30 * time.Second)
+	wait := 30 * time.Second
+	if usual != nil {
+		wait = 100 * time.Second // scrape, evaluation, a minute unseen, group wait
+	}
+	time.Sleep(wait)
 
 	for alert, all := range containers {
-		var took []time.Duration
-		for _, c := range all {
-			happened, source := kernel.happened(t, c)
-			n, err := hook.find(alert, "firing", map[string]string{"container": c.name})
-			if err != nil {
-				t.Errorf("%s: %v", c.name, err)
-				continue
-			}
-			took = append(took, n.received.Sub(happened))
-			t.Logf("%s   %s %s   webhook %s   %6.3f s", c.name, source, happened.UTC().Format("15:04:05.000"), n.received.UTC().Format("15:04:05.000"), n.received.Sub(happened).Seconds())
+		took := timeline(t, kernel, hook, alert, "container", all)
+		t.Logf("%s: %s", alert, took)
+		if len(took) != len(all) {
+			t.Errorf("%s: %d of %d arrived", alert, len(took), len(all))
 		}
-		slices.Sort(took)
-		if len(took) == 0 {
-			t.Fatalf("%s: nothing arrived", alert)
+		if usual != nil {
+			t.Logf("%s, usual stack: %s", alert, timeline(t, kernel, usual, alert, "name", all))
 		}
-		share := func(p float64) float64 { return took[min(len(took)-1, int(p*float64(len(took))))].Seconds() }
-		t.Logf("%s: %d of %d arrived; p50 %.2f s, p90 %.2f s, p99 %.2f s, slowest %.2f s", alert, len(took), eventsOfAKind, share(0.5), share(0.9), share(0.99), took[len(took)-1].Seconds())
 	}
 	if s, err := one(collector.url, `sum(rate(plimsoll_collector_samples_ingested_total[1m]))`); err == nil {
 		t.Logf("the collector took %.0f samples/s", s.Value.value)
 	}
+}
+
+// latencies are what the events that arrived took, sorted.
+type latencies []time.Duration
+
+func (l latencies) String() string {
+	if len(l) == 0 {
+		return "0 arrived"
+	}
+	share := func(p float64) float64 { return l[min(len(l)-1, int(p*float64(len(l))))].Seconds() }
+	return fmt.Sprintf("%d arrived; p50 %.2f s, p90 %.2f s, p99 %.2f s, slowest %.2f s", len(l), share(0.5), share(0.9), share(0.99), l[len(l)-1].Seconds())
+}
+
+// timeline prints when each container's event happened and when its first notification came.
+func timeline(t *testing.T, kernel *moments, hook *webhook, alert, label string, all []container) latencies {
+	t.Helper()
+	var took latencies
+	for _, c := range all {
+		happened, source := kernel.happened(t, c)
+		n, err := hook.find(alert, "firing", map[string]string{label: c.name})
+		if err != nil {
+			t.Logf("%s   %s %s   webhook never", c.name, source, happened.UTC().Format("15:04:05.000"))
+			continue
+		}
+		took = append(took, n.received.Sub(happened))
+		t.Logf("%s   %s %s   webhook %s   %6.3f s", c.name, source, happened.UTC().Format("15:04:05.000"), n.received.UTC().Format("15:04:05.000"), n.received.Sub(happened).Seconds())
+	}
+	slices.Sort(took)
+	return took
 }
 
 // background writes 10,000 samples a second until ctx ends.
