@@ -111,6 +111,7 @@ func TestReadersKnowNothingOfTheRest(t *testing.T) {
 		"agent/internal/inventory":  {"agent/internal/cgroup", "agent/internal/docker", "agent/internal/identity", "agent/internal/kubernetes", "agent/projectmap"},
 		"agent/internal/projects":   {"agent/projectmap"},
 		"agent/internal/kubestate":  {"agent/catalog", "agent/wire", "agent/internal/identity", "agent/internal/kubernetes", "agent/internal/series"},
+		"agent/internal/swarmstate": {"agent/catalog", "agent/wire", "agent/internal/identity", "agent/internal/docker", "agent/internal/series"},
 		"agent/internal/series":     {"agent/catalog", "agent/wire"},
 		"agent/internal/spool":      {},
 		"agent/internal/ship":       {"agent/wire", "agent/internal/spool"},

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
+	"github.com/plimsoll/plimsoll/agent/internal/docker"
 	"github.com/plimsoll/plimsoll/agent/internal/sampler"
 )
 
@@ -63,7 +64,7 @@ func (r *report) identity(e *eyes) {
 	node, conflicts := e.where.settle()
 	r.conflicts(conflicts)
 	if node.IDC == "" || node.Cluster == "" {
-		r.bad("identity", "node=%q idc=%q cluster=%q: give --idc and --cluster, or label the Kubernetes node or the engine", node.Node, node.IDC, node.Cluster)
+		r.bad("identity", "node=%q idc=%q cluster=%q: give --idc and --cluster, or label the Kubernetes node, the Swarm manager or the engine", node.Node, node.IDC, node.Cluster)
 		return
 	}
 	r.good("identity", "node=%q idc=%q cluster=%q", node.Node, node.IDC, node.Cluster)
@@ -106,6 +107,24 @@ func (r *report) docker(e *eyes) {
 		return
 	}
 	r.good("docker", "%s, API %s, cgroup driver %s", info.Version, info.APIVersion, info.CgroupDriver)
+	r.swarm(ctx, e, info)
+}
+
+func (r *report) swarm(ctx context.Context, e *eyes, info docker.Info) {
+	if info.SwarmNodeID == "" {
+		return
+	}
+	swarm, err := e.engine.ProbeSwarm(ctx)
+	switch {
+	case err != nil:
+		r.bad("swarm", "%v; without it the services are not reported from here", err)
+	case swarm.Leader:
+		r.good("swarm", "this node leads it: %d services and %d nodes are reported from here", len(swarm.Services), len(swarm.Nodes))
+	case swarm.Manager:
+		r.good("swarm", "a manager; the agent on the leading one reports the services")
+	default:
+		r.good("swarm", "a worker; the agent on the leading manager reports the services")
+	}
 }
 
 func (r *report) containers(e *eyes, sampling *sampler.Sampler, log *slog.Logger) {

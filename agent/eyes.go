@@ -73,7 +73,7 @@ func openEyes(cfg config, kept inventory.Ledger, log *slog.Logger, reg *promethe
 	if cfg.groups.Has(catalog.GroupLayers) {
 		e.layers = layers.New(layers.Config{Proc: cfg.rootProc, Metrics: reg})
 	}
-	if e.engine, err = docker.New(docker.Config{Host: cfg.dockerHost, Metrics: reg}, log); err != nil {
+	if e.engine, err = docker.New(docker.Config{Host: cfg.dockerHost, SwarmInterval: time.Duration(cfg.interval), Metrics: reg}, log); err != nil {
 		e.close()
 		return nil, fmt.Errorf("--docker.host=%s: %w", cfg.dockerHost, err)
 	}
@@ -92,6 +92,9 @@ func openEyes(cfg config, kept inventory.Ledger, log *slog.Logger, reg *promethe
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 		if info, err := e.engine.Probe(ctx); err == nil { // down: its state says so, and run asks again
 			e.where.say(byEngine, info.Labels["idc"], info.Labels["cluster"])
+			if swarm, err := e.engine.ProbeSwarm(ctx); err == nil {
+				e.where.sayNode(bySwarm, swarm.NodeLabels)
+			}
 		}
 		cancel()
 	}

@@ -14,13 +14,12 @@ import (
 	"github.com/plimsoll/plimsoll/agent/internal/kubernetes"
 	"github.com/plimsoll/plimsoll/agent/internal/kubestate"
 	"github.com/plimsoll/plimsoll/agent/internal/sampler"
+	"github.com/plimsoll/plimsoll/agent/internal/swarmstate"
 )
 
 // openKubernetes makes the source of pods; there is none where Kubernetes is off, and off says why.
 func (e *eyes) openKubernetes(cfg config, log *slog.Logger, reg *prometheus.Registry) (err error) {
-	say := func(labels map[string]string) {
-		e.where.say(byNodeLabels, identity.FirstOf(labels, cfg.idcNodeLabel), identity.FirstOf(labels, cfg.clusterNodeLabel))
-	}
+	say := func(labels map[string]string) { e.where.sayNode(byNodeLabels, labels) }
 	e.pods, err = kubernetes.New(kubernetes.Config{
 		Mode: kubernetes.Mode(cfg.kubernetes), Kubeconfig: cfg.kubeconfig, Node: cfg.node, NodeLabels: say, Metrics: reg,
 	}, log)
@@ -59,10 +58,11 @@ func (e *eyes) locate(podUID string, id cgroup.ContainerID, path string) (string
 
 // sources are the series besides those of the node and its containers.
 func (e *eyes) sources() []sampler.Source {
-	if e.pods == nil {
-		return nil
+	all := []sampler.Source{swarmstate.New(swarmstate.Config{Swarm: e.engine.Swarm, Labels: e.table.Identify})}
+	if e.pods != nil {
+		all = append(all, kubestate.New(kubestate.Config{Cluster: e.pods.Cluster, Labels: e.table.Identify, NamespaceLabels: e.namespaceLabels}))
 	}
-	return []sampler.Source{kubestate.New(kubestate.Config{Cluster: e.pods.Cluster, Labels: e.table.Identify, NamespaceLabels: e.namespaceLabels})}
+	return all
 }
 
 func (r *report) kubernetes(e *eyes) {

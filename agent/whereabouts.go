@@ -11,31 +11,33 @@ import (
 	"github.com/plimsoll/plimsoll/agent/internal/sampler"
 )
 
-// whereabouts settles idc and cluster from those who say something about them: the flags, the labels of the Kubernetes node, the labels
-// of the Docker engine, in this order.
+// whereabouts settles idc and cluster from those who say something about them: the flags, the labels of the Kubernetes node, those of
+// the Swarm node (which managers alone are told), the labels of the Docker engine, in this order.
 type whereabouts struct {
 	name    string
 	changed chan struct{}
 	shown   identity.Node // what the parts were built with
+	keys    [2][]string   // labels of a node that name the idc and the cluster
 
 	mu     sync.Mutex
-	claims [3]identity.Claim
+	claims [4]identity.Claim
 }
 
 // The places in claims.
 const (
 	byFlags = iota
 	byNodeLabels
+	bySwarm
 	byEngine
 )
 
 func newWhereabouts(cfg config, reg *prometheus.Registry) *whereabouts {
-	w := &whereabouts{name: cfg.node, changed: make(chan struct{}, 1)}
-	w.claims = [...]identity.Claim{{Source: "the flags", IDC: cfg.idc, Cluster: cfg.cluster}, {Source: "the node's labels"}, {Source: "the engine's labels"}}
+	w := &whereabouts{name: cfg.node, keys: [2][]string{cfg.idcNodeLabel, cfg.clusterNodeLabel}, changed: make(chan struct{}, 1)}
+	w.claims = [...]identity.Claim{{Source: "the flags", IDC: cfg.idc, Cluster: cfg.cluster}, {Source: "the node's labels"}, {Source: "the Swarm node's labels"}, {Source: "the engine's labels"}}
 	for _, label := range [...]string{"idc", "cluster"} {
 		labels := prometheus.Labels{"label": label}
 		reg.MustRegister(
-			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_agent_identity_conflict", Help: "1 when two of flags, node labels and engine labels disagree on the label; doctor names them.", ConstLabels: labels}, func() float64 {
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_agent_identity_conflict", Help: "1 when two of flags, node labels, Swarm node labels and engine labels disagree on the label; doctor names them.", ConstLabels: labels}, func() float64 {
 				_, conflicts := w.settle()
 				for _, c := range conflicts {
 					if c.Label == label {
@@ -85,6 +87,11 @@ func (w *whereabouts) say(by int, idc, cluster string) {
 	}
 }
 
+// sayNode takes what the labels of a node say now.
+func (w *whereabouts) sayNode(by int, labels map[string]string) {
+	w.say(by, identity.FirstOf(labels, w.keys[0]), identity.FirstOf(labels, w.keys[1]))
+}
+
 // learn relabels everything when what is said changes: an engine or an API server that was down at the start, a node relabelled.
 func (e *eyes) learn(ctx context.Context, sampling *sampler.Sampler) error {
 	tick := time.NewTicker(5 * time.Second)
@@ -98,6 +105,9 @@ func (e *eyes) learn(ctx context.Context, sampling *sampler.Sampler) error {
 		case <-tick.C:
 			if info, connected := e.engine.Info(); connected {
 				e.where.say(byEngine, info.Labels["idc"], info.Labels["cluster"])
+			}
+			if swarm, asked := e.engine.Swarm(); asked {
+				e.where.sayNode(bySwarm, swarm.NodeLabels)
 			}
 		}
 		if now := e.where.node(); now != shown {

@@ -150,6 +150,7 @@ const (
 	KubeNamespaceLabels
 	KubeNodeAllocatable
 	KubeNodeCondition
+	SwarmNodeReady
 	count
 )
 
@@ -284,9 +285,9 @@ var metrics = [count]Metric{
 	RequestMemory: {Name: "container_request_memory_bytes", Kind: Gauge, Unit: "bytes", Help: "Memory the container of a pod asks for; absent without a request.", V1: "Kubernetes API: Pod resources.requests", V2: "Kubernetes API: Pod resources.requests"},
 	LimitMemory:   {Name: "container_limit_memory_bytes", Kind: Gauge, Unit: "bytes", Help: "Memory the container of a pod may use; absent without a limit.", V1: "Kubernetes API: Pod resources.limits", V2: "Kubernetes API: Pod resources.limits"},
 
-	WorkloadDesired:        {Name: "workload_desired_replicas", Kind: Gauge, Unit: "count", Help: "Replicas a workload should have.", V1: "Kubernetes API: Deployment, StatefulSet, DaemonSet", V2: "Kubernetes API: Deployment, StatefulSet, DaemonSet"},
-	WorkloadReady:          {Name: "workload_ready_replicas", Kind: Gauge, Unit: "count", Help: "Replicas of a workload that are ready.", V1: "Kubernetes API: Deployment, StatefulSet, DaemonSet", V2: "Kubernetes API: Deployment, StatefulSet, DaemonSet"},
-	WorkloadUpdated:        {Name: "workload_updated_replicas", Kind: Gauge, Unit: "count", Help: "Replicas of a workload that are of its newest version.", V1: "Kubernetes API: Deployment, StatefulSet, DaemonSet", V2: "Kubernetes API: Deployment, StatefulSet, DaemonSet"},
+	WorkloadDesired:        {Name: "workload_desired_replicas", Kind: Gauge, Unit: "count", Help: "Replicas a workload should have.", V1: "Kubernetes API: Deployment, StatefulSet, DaemonSet; Docker Engine API: Swarm service", V2: "Kubernetes API: Deployment, StatefulSet, DaemonSet; Docker Engine API: Swarm service"},
+	WorkloadReady:          {Name: "workload_ready_replicas", Kind: Gauge, Unit: "count", Help: "Replicas of a workload that are ready.", V1: "Kubernetes API: Deployment, StatefulSet, DaemonSet; Docker Engine API: Swarm service", V2: "Kubernetes API: Deployment, StatefulSet, DaemonSet; Docker Engine API: Swarm service"},
+	WorkloadUpdated:        {Name: "workload_updated_replicas", Kind: Gauge, Unit: "count", Help: "Replicas of a workload that are of its newest version.", V1: "Kubernetes API: Deployment, StatefulSet, DaemonSet; Docker Engine API: Swarm service", V2: "Kubernetes API: Deployment, StatefulSet, DaemonSet; Docker Engine API: Swarm service"},
 	WorkloadAtMax:          {Name: "workload_autoscaler_at_max", Kind: Gauge, Unit: "boolean", Help: "1 when an autoscaler has as many replicas as it may have.", V1: "Kubernetes API: HorizontalPodAutoscaler", V2: "Kubernetes API: HorizontalPodAutoscaler"},
 	KubeDeploymentDesired:  {Name: "kube_deployment_spec_replicas", Kind: Gauge, Unit: "count", Help: "Pods that should be. As kube-state-metrics.", V1: "Kubernetes API: Deployment", V2: "Kubernetes API: Deployment"},
 	KubeDeploymentReady:    {Name: "kube_deployment_status_replicas_ready", Kind: Gauge, Unit: "count", Help: "Pods that are ready. As kube-state-metrics.", V1: "Kubernetes API: Deployment", V2: "Kubernetes API: Deployment"},
@@ -305,4 +306,5 @@ var metrics = [count]Metric{
 	KubeNamespaceLabels:    {Name: "kube_namespace_labels", Kind: Gauge, Unit: "boolean", Help: "1 for each namespace, with the labels of --kubernetes.namespace-labels as label_NAME. As kube-state-metrics.", V1: "Kubernetes API: Namespace metadata", V2: "Kubernetes API: Namespace metadata"},
 	KubeNodeAllocatable:    {Name: "kube_node_status_allocatable", Kind: Gauge, Unit: "base unit of the resource", Help: "What a node has for pods. As kube-state-metrics.", V1: "Kubernetes API: Node status.allocatable", V2: "Kubernetes API: Node status.allocatable", Varying: "resource,unit"},
 	KubeNodeCondition:      {Name: "kube_node_status_condition", Kind: Gauge, Unit: "boolean", Help: "1 for the status a node's condition has, 0 for the others. As kube-state-metrics.", V1: "Kubernetes API: Node status.conditions", V2: "Kubernetes API: Node status.conditions", Varying: "condition,status"},
+	SwarmNodeReady:         {Name: "swarm_node_ready", Kind: Gauge, Unit: "boolean", Help: "1 when a node of a Swarm answers its managers and is not drained; told by the leading manager.", V1: "Docker Engine API: Swarm node status", V2: "Docker Engine API: Swarm node status"},
 }

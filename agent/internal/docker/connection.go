@@ -22,6 +22,10 @@ var errNoSuchContainer = errors.New("no such container")
 
 // connection is what is asked of an engine. *wire is the real one.
 type connection interface {
+	// info tells who the engine is.
+	info(ctx context.Context) (Info, error)
+	// swarm tells what an engine that said this of itself knows of its Swarm.
+	swarm(ctx context.Context, info Info) (Swarm, error)
 	// list tells the running containers, paused ones too, with what the list knows of them.
 	list(ctx context.Context) ([]Container, error)
 	// inspect tells one container. errNoSuchContainer: the engine does not have it any more.

@@ -79,6 +79,7 @@ type Info struct {
 	CgroupDriver              string // cgroupfs, systemd, none
 	CgroupVersion             string // 1, 2
 	SwarmNodeID               string
+	SwarmManager              bool              // the engine takes part in managing its Swarm
 	Labels                    map[string]string // `dockerd --label idc=bj1`
 
 	at time.Time // the engine's clock when it said so
@@ -93,7 +94,7 @@ func infoOf(in system.Info, apiVersion string) Info {
 	return Info{
 		Name: in.Name, Version: in.ServerVersion, APIVersion: apiVersion,
 		CgroupDriver: in.CgroupDriver, CgroupVersion: in.CgroupVersion,
-		SwarmNodeID: in.Swarm.NodeID, Labels: labels, at: moment(in.SystemTime),
+		SwarmNodeID: in.Swarm.NodeID, SwarmManager: in.Swarm.ControlAvailable, Labels: labels, at: moment(in.SystemTime),
 	}
 }
 

@@ -32,6 +32,8 @@ type Config struct {
 	Timeout time.Duration
 	// Relist is how often the list of running containers is compared with what was told. 0 is 2 min.
 	Relist time.Duration
+	// SwarmInterval is how often the leader of a Swarm is asked about its services. 0 is 15 s.
+	SwarmInterval time.Duration
 	// BackoffMin and BackoffMax bound the pause before the next attempt to connect, which doubles from one to the other, with
 	// jitter. 0 is 250 ms and 15 s.
 	BackoffMin, BackoffMax time.Duration
@@ -70,6 +72,9 @@ type Engine struct {
 	mu    sync.Mutex // guards the rest
 	state State
 	info  *Info
+	swarm *Swarm // nil before the engine was asked
+	// swarmUp tells that the newest question about the Swarm was answered.
+	swarmUp bool
 }
 
 // New checks cfg and starts nothing: an engine that is not there is no error.
@@ -82,7 +87,7 @@ func New(cfg Config, log *slog.Logger) (*Engine, error) {
 	if host.Scheme != "unix" && host.Scheme != "tcp" {
 		return nil, fmt.Errorf("docker host %q: scheme %q is not supported, want unix:///path or tcp://host:port", cfg.Host, host.Scheme)
 	}
-	for name, d := range map[string]time.Duration{"Timeout": cfg.Timeout, "Relist": cfg.Relist, "BackoffMin": cfg.BackoffMin, "BackoffMax": cfg.BackoffMax} {
+	for name, d := range map[string]time.Duration{"Timeout": cfg.Timeout, "Relist": cfg.Relist, "SwarmInterval": cfg.SwarmInterval, "BackoffMin": cfg.BackoffMin, "BackoffMax": cfg.BackoffMax} {
 		if d < 0 {
 			return nil, fmt.Errorf("docker %s %s: must not be negative", name, d)
 		}
@@ -100,7 +105,7 @@ func New(cfg Config, log *slog.Logger) (*Engine, error) {
 		state:   State{Reason: "not connected yet"},
 	}
 	e.connect = e.dial
-	if e.metrics, err = newMetrics(cfg.Metrics, func() bool { return e.State().Up }); err != nil {
+	if e.metrics, err = newMetrics(cfg.Metrics, e); err != nil {
 		return nil, fmt.Errorf("register docker metrics: %w", err)
 	}
 	return e, nil
@@ -113,7 +118,7 @@ func (c Config) withDefaults() Config {
 	for _, d := range []struct {
 		value    *time.Duration
 		fallback time.Duration
-	}{{&c.Timeout, 10 * time.Second}, {&c.Relist, 2 * time.Minute}, {&c.BackoffMin, 250 * time.Millisecond}, {&c.BackoffMax, 15 * time.Second}} {
+	}{{&c.Timeout, 10 * time.Second}, {&c.Relist, 2 * time.Minute}, {&c.SwarmInterval, 15 * time.Second}, {&c.BackoffMin, 250 * time.Millisecond}, {&c.BackoffMax, 15 * time.Second}} {
 		if *d.value == 0 {
 			*d.value = d.fallback
 		}
@@ -160,6 +165,11 @@ func (e *Engine) once(ctx context.Context, t *tracker) error {
 	defer conn.close()
 	e.metrics.connects.Inc()
 	t.connected(info)
+	ctx, cancel := context.WithCancel(ctx)
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	defer cancel()
+	asking.Go(func() { e.followSwarm(ctx, conn, info) })
 	return e.follow(ctx, conn, t, func(running int) { e.setUp(info, running, time.Now()) })
 }
 

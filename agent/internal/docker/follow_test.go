@@ -28,6 +28,10 @@ type puppet struct {
 	ended    chan error
 	asked    int
 	slow     time.Duration // of an inspection
+
+	isManager    bool
+	swarmSays    Swarm
+	swarmRefused error
 }
 
 func (p *puppet) connect(context.Context) (connection, Info, error) {
@@ -37,10 +41,25 @@ func (p *puppet) connect(context.Context) (connection, Info, error) {
 		return nil, Info{}, p.refused
 	}
 	p.messages, p.ended = make(chan events.Message, 10), make(chan error, 1)
-	return p, Info{Version: "x", CgroupDriver: "cgroupfs", at: time.Now()}, nil
+	return p, Info{Version: "x", CgroupDriver: "cgroupfs", SwarmManager: p.isManager, at: time.Now()}, nil
 }
 
 func (p *puppet) close() {}
+
+func (p *puppet) info(context.Context) (Info, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return Info{Version: "x", CgroupDriver: "cgroupfs", SwarmManager: p.isManager, at: time.Now()}, nil
+}
+
+func (p *puppet) swarm(_ context.Context, info Info) (Swarm, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !info.SwarmManager {
+		return Swarm{}, nil
+	}
+	return p.swarmSays, p.swarmRefused
+}
 
 func (p *puppet) list(context.Context) (all []Container, err error) {
 	p.mu.Lock()

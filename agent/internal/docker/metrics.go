@@ -14,7 +14,7 @@ type metrics struct {
 	ignored  prometheus.Counter
 }
 
-func newMetrics(registerer prometheus.Registerer, up func() bool) (*metrics, error) {
+func newMetrics(registerer prometheus.Registerer, e *Engine) (*metrics, error) {
 	m := &metrics{
 		events:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_agent_docker_events_total", Help: "Container events received from the Docker engine."}, []string{"action"}),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "plimsoll_agent_docker_requests_total", Help: "Requests made to the Docker engine."}, []string{"request"}),
@@ -25,7 +25,7 @@ func newMetrics(registerer prometheus.Registerer, up func() bool) (*metrics, err
 	for _, action := range followedActions() {
 		m.events.WithLabelValues(string(action))
 	}
-	for _, request := range []string{"info", "list", "inspect", "image", "events"} {
+	for _, request := range []string{"info", "list", "inspect", "image", "events", "node", "nodes", "services", "tasks"} {
 		m.requests.WithLabelValues(request)
 		m.failures.WithLabelValues(request)
 	}
@@ -34,16 +34,48 @@ func newMetrics(registerer prometheus.Registerer, up func() bool) (*metrics, err
 	}
 	sourceUp := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "plimsoll_agent_source_up", Help: SourceUpHelp, ConstLabels: prometheus.Labels{"source": "docker"},
-	}, func() float64 {
-		if up() {
-			return 1
-		}
-		return 0
-	})
-	for _, c := range []prometheus.Collector{m.events, m.requests, m.failures, m.connects, m.ignored, sourceUp} {
+	}, func() float64 { return number(e.State().Up) })
+	for _, c := range []prometheus.Collector{m.events, m.requests, m.failures, m.connects, m.ignored, sourceUp, newSwarmMetrics(e)} {
 		if err := registerer.Register(c); err != nil {
 			return nil, err
 		}
 	}
 	return m, nil
+}
+
+// swarmMetrics are there on a manager of a Swarm only.
+type swarmMetrics struct {
+	e          *Engine
+	up, leader *prometheus.Desc
+}
+
+func newSwarmMetrics(e *Engine) swarmMetrics {
+	return swarmMetrics{
+		e:      e,
+		up:     prometheus.NewDesc("plimsoll_agent_source_up", SourceUpHelp, nil, prometheus.Labels{"source": "swarm"}),
+		leader: prometheus.NewDesc("plimsoll_agent_swarm_leader", "1 when the engine leads its Swarm, so that this agent reports the services; only on managers.", nil, nil),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (m swarmMetrics) Describe(ch chan<- *prometheus.Desc) { ch <- m.up; ch <- m.leader }
+
+// Collect implements prometheus.Collector.
+func (m swarmMetrics) Collect(ch chan<- prometheus.Metric) {
+	s, _ := m.e.Swarm()
+	if !s.Manager {
+		return
+	}
+	m.e.mu.Lock()
+	up := m.e.swarmUp
+	m.e.mu.Unlock()
+	ch <- prometheus.MustNewConstMetric(m.up, prometheus.GaugeValue, number(up))
+	ch <- prometheus.MustNewConstMetric(m.leader, prometheus.GaugeValue, number(s.Leader))
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }

@@ -45,6 +45,14 @@ type SwarmFacts struct {
 	NodeID  string
 }
 
+// workload is the service's name in its stack's file.
+func (f SwarmFacts) workload() string {
+	if name, ok := strings.CutPrefix(f.Service, f.Stack+"_"); ok && f.Stack != "" && name != "" {
+		return name
+	}
+	return f.Service
+}
+
 // ComposeFacts place a container made by Docker Compose.
 type ComposeFacts struct{ Project, Service string }
 

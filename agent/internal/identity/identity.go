@@ -4,7 +4,7 @@
 //
 //	label      Kubernetes                      Swarm                       Compose / plain Docker
 //	namespace  namespace                       stack                       compose project, else empty
-//	workload   owner of the pod                service                     compose service, else container name
+//	workload   owner of the pod                service without its stack   compose service, else container name
 //	pod        pod                             task: service.slot          empty
 //	container  container                       service name                container name
 //	project    Projects                        Projects                    Projects
@@ -12,6 +12,9 @@
 //	image      reference as configured         same                        same
 //	name       name the engine shows           same                        same
 //	id         cgroup path                     same                        same
+//
+// A service that a stack made is called STACK_SERVICE by Swarm. Its workload is SERVICE, the name it has in the stack's file, as with
+// Compose and Kubernetes, so that the same application has the same project and workload on all of them.
 //
 // A task of a global Swarm service has no slot number; its pod is service.NODEID, as Swarm itself names it: one per node,
 // the same after a restart.
@@ -115,7 +118,7 @@ func place(f Facts) Labels {
 		}
 		return Labels{Namespace: f.Kubernetes.Namespace, Workload: workload, Pod: f.Kubernetes.Pod, Container: f.Kubernetes.Container}
 	case f.Swarm.Service != "":
-		return Labels{Namespace: f.Swarm.Stack, Workload: f.Swarm.Service, Pod: f.Swarm.Task, Container: f.Swarm.Service}
+		return Labels{Namespace: f.Swarm.Stack, Workload: f.Swarm.workload(), Pod: f.Swarm.Task, Container: f.Swarm.Service}
 	case f.Compose.Project != "":
 		workload := f.Compose.Service
 		if workload == "" {

@@ -36,7 +36,7 @@ func TestLabelsOfAContainer(t *testing.T) {
 				"com.docker.stack.namespace": "shop", "com.docker.swarm.service.name": "shop_web",
 				"com.docker.swarm.task.name": "shop_web.2.k3jd9", "com.docker.swarm.task.id": "k3jd9", "com.docker.swarm.node.id": "nnn",
 			}),
-			Labels{Namespace: "shop", Workload: "shop_web", Pod: "shop_web.2", Container: "shop_web", Name: "shop_web.2.k3jd9", Image: "web:1@sha256:aa", Project: "shop"},
+			Labels{Namespace: "shop", Workload: "web", Pod: "shop_web.2", Container: "shop_web", Name: "shop_web.2.k3jd9", Image: "web:1@sha256:aa", Project: "shop"},
 		},
 		{
 			"a task of a service without a stack has no namespace",
@@ -110,6 +110,21 @@ func TestTheOwnerIsReadOffThePodsName(t *testing.T) {
 	} {
 		if got := ownerOfPod(pod); got != want {
 			t.Errorf("pod %q: owner %q, want %q", pod, got, want)
+		}
+	}
+}
+
+func TestAServiceOfAStackIsCalledWhatTheStacksFileCallsIt(t *testing.T) {
+	for _, c := range [...]struct{ stack, service, workload string }{
+		{"shop", "shop_web", "web"},
+		{"shop", "shop_web_v2", "web_v2"},
+		{"", "shop_web", "shop_web"},       // made without a stack
+		{"shop", "other_web", "other_web"}, // a label that someone copied
+		{"shop", "shop_", "shop_"},
+		{"shop", "shopweb", "shopweb"},
+	} {
+		if got := (SwarmFacts{Stack: c.stack, Service: c.service}).workload(); got != c.workload {
+			t.Errorf("service %s of stack %q: workload %q, want %q", c.service, c.stack, got, c.workload)
 		}
 	}
 }

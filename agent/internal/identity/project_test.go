@@ -27,7 +27,7 @@ func TestAMapSeesTheLabelsOfTheSeriesWhicheverTheRuntime(t *testing.T) {
 		runtime, namespace, workload string
 	}{
 		{Facts{Name: "n", Kubernetes: KubernetesFacts{Namespace: "shop", Pod: "api-7d4b9c6f58-x2x5z", Container: "app"}}, "kubernetes", "shop", "api"},
-		{FromDocker("/shop_web.1.x", "i", "/x", map[string]string{"com.docker.stack.namespace": "shop", "com.docker.swarm.service.name": "shop_web", "com.docker.swarm.task.name": "shop_web.1.x"}), "swarm", "shop", "shop*"},
+		{FromDocker("/shop_web.1.x", "i", "/x", map[string]string{"com.docker.stack.namespace": "shop", "com.docker.swarm.service.name": "shop_web", "com.docker.swarm.task.name": "shop_web.1.x"}), "swarm", "shop", "web"},
 		{FromDocker("/shop-web-1", "i", "/x", map[string]string{"com.docker.compose.project": "shop", "com.docker.compose.service": "web"}), "compose", "shop", "web"},
 	} {
 		r := mapped(t, "rules:\n"+fmt.Sprintf(everything, c.runtime, c.namespace, c.workload)+"defaults: off\n")
