@@ -57,10 +57,10 @@ func TestTheAgentSaysWhatCadvisorSays(t *testing.T) {
 	read := startAgent(t)
 	runDocker(t, append([]string{"pause"}, crewNames(prefix)...)...)
 
-	before := parseFamilies(t, read())
+	before := readAll(t, read, prefix)
 	scrape() // may be answered by a housekeeping that had begun before
 	theirs := parseFamilies(t, scrape())
-	after := parseFamilies(t, read())
+	after := readAll(t, read, prefix)
 
 	c := comparison{version: kernelVersion(t), before: before.of(prefix), theirs: theirs.of(prefix), after: after.of(prefix), ours: before}
 	c.compare()
@@ -75,7 +75,26 @@ func TestTheAgentSaysWhatCadvisorSays(t *testing.T) {
 	}
 }
 
-// series are samples by "name{labels}"; the labels that only one of the two gives are left out.
+// readAll reads until every container of the crew is there: on a busy machine the engine may not answer at once.
+func readAll(t *testing.T, read func() []byte, prefix string) (all families) {
+	t.Helper()
+	waitFor(t, "a reading of all containers", func() bool {
+		all = parseFamilies(t, read())
+		seen := map[string]bool{}
+		for _, s := range all.of(prefix) {
+			seen[s.container] = true
+		}
+		for name := range crew {
+			if !seen[name] {
+				return false
+			}
+		}
+		return true
+	})
+	return all
+}
+
+// seriesByKey are samples by "name{labels}"; the labels that only one of the two gives are left out.
 type seriesByKey map[string]sample
 
 type sample struct {
@@ -411,12 +430,12 @@ func kernelVersion(t *testing.T) string {
 // waitFor polls until f says so.
 func waitFor(t *testing.T, what string, f func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	for !f() {
 		select {
 		case <-ctx.Done():
-			t.Fatalf("%s: not within 30 s", what)
+			t.Fatalf("%s: not within 2 minutes", what)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
