@@ -37,7 +37,7 @@ func (s *Source) follow(ctx context.Context, part Part, example runtime.Object, 
 	}
 	reflector := cache.NewReflectorWithOptions(listWatch, example, store, cache.ReflectorOptions{
 		Name: "plimsoll-" + string(part), Logger: &quiet,
-		Backoff: &wait.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Jitter: 0.5, Cap: 15 * time.Second, Steps: 10},
+		Backoff: &wait.Backoff{Duration: 500 * time.Millisecond, Factor: 2, Jitter: 0.5, Cap: 8 * time.Second, Steps: 10},
 	})
 	reflector.RunWithContext(klog.NewContext(ctx, quiet))
 }
