@@ -34,7 +34,7 @@ BENCH_PEERS      ?=
 CHAOS_ROUNDS ?= 60
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-event-latency show-exits bench-agent clean help chaos bench-collector
+.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-event-latency show-rules-10k show-exits bench-agent clean help chaos bench-collector
 
 build: ## build bin/plimsoll-agent and bin/plimsoll-collector
 	go build -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/plimsoll-agent ./agent
@@ -83,6 +83,9 @@ bench-collector: build ## CPU time of a sample taken in, beside apt's victoria-m
 
 chaos: ## kill agent and collector 60 times under load and count every sample, five minutes (CHAOS_ROUNDS)
 	PLIMSOLL_CHAOS_ROUNDS=$(CHAOS_ROUNDS) go test -count=1 -timeout 20m ./agent/chaos -v
+
+show-rules-10k: ## evaluate the rule pack over 10,000 synthetic containers and print what each group costs (minutes)
+	PLIMSOLL_SHOW_CONTAINERS=10000 go test -count=1 -v -timeout 20m -run TestThePackOverALargeFleet ./collector/internal/rules/fleettest
 
 clean: ## remove bin/; the state of make run in ./data stays
 	rm -rf bin
