@@ -490,6 +490,21 @@ func TestRunWalksAndExpires(t *testing.T) {
 	})
 }
 
+func TestAPauseIsNoDeath(t *testing.T) {
+	table := newTable(t, Config{})
+	c := web("a", 1)
+	table.Started(c, minute(1))
+	for n, paused := range []bool{true, false, true} {
+		c.Paused = paused
+		table.Changed(c, minute(float64(2+n)))
+		if live := table.Live(nil); len(live) != 1 || live[0].Paused != paused {
+			t.Errorf("live: %+v", live)
+		}
+	}
+	want(t, happened(table), "born a web new")
+	wantCounts(t, table, "live 1 oom 0 restarts 0")
+}
+
 func TestManyMayUseTheTableAtOnce(t *testing.T) {
 	table := newTable(t, Config{})
 	var all sync.WaitGroup
