@@ -189,8 +189,6 @@ func known(t *testing.T, where, expr string, rules []rule) {
 	t.Helper()
 	have := map[string]bool{
 		"ALERTS": true,
-		// From kube-state-metrics where it is there; the agent does not report requests.
-		"kube_pod_container_resource_requests": true,
 	}
 	for _, id := range catalog.IDs() {
 		have[catalog.Lookup(id).Name] = true
