@@ -69,9 +69,9 @@ func startNetdata(b *testing.B, everySeconds, containers int) (*process, string)
 	write("name.sh", "#!/bin/sh\necho \"$2\"\n")
 	p := start(b, exec.Command(path, "-D", "-c", write("netdata.conf", fmt.Sprintf(netdataConfig, dir, everySeconds, port, unified))))
 	charts := 0
-	for deadline := time.Now().Add(3 * time.Minute); charts < containers; time.Sleep(5 * time.Second) {
+	for deadline := time.Now().Add(2 * time.Minute); charts < containers; time.Sleep(5 * time.Second) {
 		if time.Now().After(deadline) {
-			b.Fatalf("Netdata shows %d charts of %d containers", charts, containers)
+			return nil, fmt.Sprintf("not measured: after two minutes it shows %d charts of %d containers", charts, containers)
 		}
 		charts = chartsOf(fmt.Sprintf("http://127.0.0.1:%d/api/v1/charts", port))
 	}
