@@ -56,6 +56,7 @@ func (s *Shipper) post(ctx context.Context, rec spool.Record, using Compression)
 	req.Header.Set(AgentHeader, rec.Spool)
 	req.Header.Set(SequenceHeader, strconv.FormatUint(rec.Seq, 10))
 	req.Header.Set(FirstSequenceHeader, strconv.FormatUint(rec.First, 10))
+	req.Header.Set(SentHeader, strconv.FormatInt(time.Now().UnixMilli(), 10))
 	s.auth.authorise(req)
 
 	resp, err := s.auth.client.Do(req)

@@ -73,6 +73,10 @@ const (
 	FirstSequenceHeader = "X-Plimsoll-First-Sequence"
 )
 
+// SentHeader is the sender's clock when it sent the batch, in milliseconds since
+// 1970: a receiver compares it with its own.
+const SentHeader = "X-Plimsoll-Sent"
+
 // ParseOrder reads an order as --remote-write.order takes it.
 func ParseOrder(text string) (Order, error) {
 	switch o := Order(text); o {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +32,9 @@ func TestBatchesArriveAsRemoteWriteOne(t *testing.T) {
 		if got := s.headers[0].Get(name); got != want {
 			t.Errorf("%s: %q, want %q", name, got, want)
 		}
+	}
+	if ms, err := strconv.ParseInt(s.headers[0].Get("X-Plimsoll-Sent"), 10, 64); err != nil || time.Since(time.UnixMilli(ms)).Abs() > time.Minute {
+		t.Errorf("X-Plimsoll-Sent: %q is not the clock", s.headers[0].Get("X-Plimsoll-Sent"))
 	}
 	if got := r.shipped(); got != 50 {
 		t.Errorf("%v samples counted as shipped, want 50", got)

@@ -157,6 +157,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) *refusal {
 	default:
 		return later(http.StatusTooManyRequests, time.Second, fmt.Sprintf("%d writes are being served (--limit.write-concurrency)", cap(h.requests)))
 	}
+	came := h.limits.Now()
 	buf := h.buffers.Get().(*buffers)
 	defer h.release(buf)
 	if answer := h.readBody(w, r, buf); answer != nil {
@@ -175,7 +176,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) *refusal {
 		return answer
 	}
 	buf.decoded = decoded
-	return h.ingest(decoded, batch)
+	answer = h.ingest(decoded, batch)
+	h.nodes.compareClock(batch.Agent, r.Header, came)
+	return answer
 }
 
 // checkHeaders refuses what is not remote write 1.0. A missing or odd Content-Type and any protocol version header are

@@ -34,6 +34,7 @@ type Node struct {
 	// NewestSample is the timestamp of the newest sample of the presence metric; its age is the node's lag.
 	NewestSample time.Time `json:"newest_sample"`
 	Deliveries
+	Clock
 }
 
 // lagSeconds is how old the newest sample is, 0 when the node's clock is ahead or nothing is known.

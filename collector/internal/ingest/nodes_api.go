@@ -58,6 +58,7 @@ func (n *Nodes) Describe(ch chan<- *prometheus.Desc) {
 	for _, m := range nodeMetrics() {
 		ch <- m.desc()
 	}
+	ch <- clockSkewDesc()
 }
 
 // Collect implements prometheus.Collector.
@@ -70,4 +71,5 @@ func (n *Nodes) Collect(ch chan<- prometheus.Metric) {
 			ch <- prometheus.MustNewConstMetric(desc, m.kind, m.read(*node, node.lagSeconds(now)), node.IDC, node.Cluster, node.Node)
 		}
 	}
+	collectClocks(nodes, ch)
 }
