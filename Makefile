@@ -68,7 +68,7 @@ show-kubernetes: ## compare the agent with a real kubelet on this machine, stop 
 	.ci/peers/kubernetes/build.sh $(KUBERNETES) kube-apiserver kube-controller-manager kube-scheduler kubelet
 	PLIMSOLL_SHOW=kubernetes PLIMSOLL_KUBERNETES=$(KUBERNETES) go test ./agent/internal/kubernetes -count=1 -timeout 20m -v -run TestShow
 
-show-event-latency: ## time 60 OOM kills and 60 crashes of real containers from the kernel to a webhook, under load: four minutes, as root
+show-event-latency: ## time 60 OOM kills and 60 crashes of real containers from the kernel to a webhook, under load: six minutes, as root
 	PLIMSOLL_SHOW=event-latency go test ./collector/e2e -count=1 -timeout 20m -v -run TestEventsReachTheWebhook
 
 show-exits: ## 300 short-lived containers, 50 OOM kills over agent restarts, bursts: against the kernel's own counts (5 min; root, Docker)

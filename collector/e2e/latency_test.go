@@ -64,7 +64,7 @@ func TestEventsReachTheWebhookWithinSeconds(t *testing.T) {
 	}
 	wait := 30 * time.Second
 	if usual != nil {
-		wait = 100 * time.Second // scrape, evaluation, a minute unseen, group wait
+		wait = 140 * time.Second // scrape, evaluation, a minute unseen, group wait
 	}
 	time.Sleep(wait)
 

@@ -255,7 +255,7 @@ func (l loaded) receivers(robots *robot.Robots, log *slog.Logger) (map[string][]
 			}
 			integrations = append(integrations, amnotify.NewIntegration(n, alsoResolved{}, string(cfg.Kind), i, r.Name))
 		}
-		built[r.Name] = integrations
+		built[r.Name] = finishingAll(r.Name, integrations)
 	}
 	return built, nil
 }

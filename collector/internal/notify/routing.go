@@ -2,8 +2,11 @@ package notify
 
 import (
 	"context"
+	"log/slog"
+	"sync"
 	"time"
 
+	"github.com/prometheus/alertmanager/alert"
 	"github.com/prometheus/alertmanager/dispatch"
 	"github.com/prometheus/alertmanager/inhibit"
 	amnotify "github.com/prometheus/alertmanager/notify"
@@ -16,6 +19,8 @@ type routing struct {
 	conf       loaded
 	dispatcher *dispatch.Dispatcher
 	inhibitor  *inhibit.Inhibitor
+	// sending is held for reading from the decision to notify until what was notified is in the log.
+	sending sync.RWMutex
 }
 
 // groupGCInterval is how often empty groups of alerts are forgotten; Alertmanager's default.
@@ -31,7 +36,7 @@ func (e *embedded) newRouting(conf loaded) (*routing, error) {
 	r := &routing{conf: conf, inhibitor: inhibit.NewInhibitor(e.alerts, conf.config.InhibitRules, e.log, e.recorder)}
 	alone := func() time.Duration { return 0 } // no peers to wait for
 	pipeline := e.pipeline.New(receivers, alone, r.inhibitor, e.silencer, timeinterval.NewIntervener(intervals(conf.config)), e.marker, e.sent, nil)
-	r.dispatcher = dispatch.NewDispatcher(e.alerts, dispatch.NewRoute(conf.config.Route, nil), pipeline, e.marker, notifyTimeout, groupGCInterval, nil,
+	r.dispatcher = dispatch.NewDispatcher(e.alerts, dispatch.NewRoute(conf.config.Route, nil), r.noted(pipeline), e.marker, notifyTimeout, groupGCInterval, nil,
 		e.log, e.recorder, e.dispatch, conf.templates)
 	return r, nil
 }
@@ -58,7 +63,19 @@ func (r *routing) start() {
 	r.dispatcher.WaitForLoading()
 }
 
+// noted lets stop wait for notifications on their way.
+func (r *routing) noted(next amnotify.Stage) amnotify.Stage {
+	return amnotify.StageFunc(func(ctx context.Context, l *slog.Logger, alerts ...*alert.Alert) (context.Context, []*alert.Alert, error) {
+		r.sending.RLock()
+		defer r.sending.RUnlock()
+		return next.Exec(ctx, l, alerts...)
+	})
+}
+
+// stop returns when what was on its way has arrived and is in the log, else whoever follows would send it again.
 func (r *routing) stop() {
-	r.dispatcher.Stop()
+	r.dispatcher.Stop() // cancels, see finishing
+	r.sending.Lock()
+	defer r.sending.Unlock()
 	r.inhibitor.Stop()
 }
