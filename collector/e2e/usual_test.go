@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// The rules that awesome-prometheus-alerts ships for cAdvisor: OOM kills by the counter, crashes by a container that is no more.
+// What people write on cAdvisor's metrics: OOM kills by the counter, crashes, which it has no metric for, by a container that
+// was not seen for a minute. That minute is the rule's own.
 const usualRules = `groups:
 - name: usual
   rules:
@@ -20,8 +21,8 @@ const usualRules = `groups:
     expr: time() - container_last_seen{name=~"latency-.*-crash-.*"} > 60
 `
 
-// usualStack starts cAdvisor's code, Prometheus and Alertmanager as Debian has them, at 15 s and with their defaults, sending
-// to a webhook. It returns nil with a word in the log when one of them is not here.
+// usualStack starts cAdvisor's code, Prometheus and Alertmanager as Debian has them, at 15 s, grouped
+// by container and otherwise with their defaults, sending to a webhook. It returns nil with a word in the log when one of them is not here.
 func usualStack(t *testing.T) *webhook {
 	t.Helper()
 	cadvisor := filepath.Join(os.Getenv("HOME"), ".cache/plimsoll/cadvisor-v0.60.6/cadvisor")
