@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -32,6 +33,10 @@ const (
 	exitError = 1 // failed while running
 	exitUsage = 2 // wrong usage or configuration
 )
+
+// gcPercent is how far the heap grows between collections. A round allocates next to nothing, so collections stay rare, and at 300 containers
+// the process takes 35 MB instead of the 47 of Go's 100 %.
+const gcPercent = 40
 
 func main() { os.Exit(command(os.Args[1:])) }
 
@@ -80,6 +85,9 @@ func run(cfg config) int {
 	log.Info("plimsoll-agent is up", "version", version, "listen", web.address(), "receivers", cfg.receivers(), "cgroup", eyes.fs.Version().String(),
 		"node", eyes.where.shown.Node, "idc", eyes.where.shown.IDC, "cluster", eyes.where.shown.Cluster, "interval", time.Duration(cfg.interval), "data_dir", cfg.dataDir)
 
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	forgetStart(log)
 	if err := runAll(stopped, eyes, sampling, shippers, spooled, web); err != nil {
 		log.Error("plimsoll-agent failed", "error", err)
