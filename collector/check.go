@@ -19,6 +19,7 @@ import (
 	"github.com/plimsoll/plimsoll/collector/internal/grafana"
 	"github.com/plimsoll/plimsoll/collector/internal/mapfile"
 	"github.com/plimsoll/plimsoll/collector/internal/notify"
+	"github.com/plimsoll/plimsoll/collector/internal/roster"
 	"github.com/plimsoll/plimsoll/collector/internal/rules"
 	"github.com/plimsoll/plimsoll/collector/internal/rules/ruletest"
 	"github.com/plimsoll/plimsoll/dashboards"
@@ -39,6 +40,11 @@ func checkConfig(args []string, stdout io.Writer) error {
 	}
 	if cfg.projectMap != "" {
 		faults = append(faults, mapfile.Check(stdout, cfg.projectMap))
+	}
+	if cfg.nodesFile != "" {
+		if _, err := roster.Read(cfg.nodesFile, cfg.limitNodes); err != nil {
+			faults = append(faults, fmt.Errorf("--inventory.nodes: %w", err))
+		}
 	}
 	if len(cfg.ruleGlobs) > 0 {
 		faults = append(faults, rules.Check(stdout, cfg.ruleGlobs...))

@@ -37,6 +37,7 @@ type config struct {
 	clientCA   string
 
 	projectMap    string
+	nodesFile     string
 	ruleGlobs     settings.Strings
 	builtinRules  bool
 	oncallFile    string
@@ -91,6 +92,7 @@ func (cfg *config) flags() *settings.Set {
 	f.StringVar(&cfg.tlsKey, "tls.key", cfg.tlsKey, "PEM `file` with its key")
 	f.StringVar(&cfg.clientCA, "tls.client-ca", cfg.clientCA, "PEM `file` with the authorities one of which must have signed a caller's certificate")
 	f.StringVar(&cfg.projectMap, "project-map", cfg.projectMap, "YAML `file` that says which project a container belongs to, served to the agents (default: they use built-in defaults)")
+	f.StringVar(&cfg.nodesFile, "inventory.nodes", cfg.nodesFile, "YAML `file` that lists nodes that should have an agent, besides the nodes of Kubernetes and Swarm clusters")
 	f.Var(&cfg.ruleGlobs, "rules", "`pattern` of rule files to evaluate besides the built-in ones; repeatable")
 	f.BoolVar(&cfg.builtinRules, "rules.builtin", cfg.builtinRules, "evaluate the built-in rules")
 	f.StringVar(&cfg.oncallFile, "oncall", cfg.oncallFile, "oncall.yaml `file` that says who is told what (default: alerts are shown, nobody is notified)")
@@ -110,7 +112,7 @@ func (cfg *config) flags() *settings.Set {
 	f.IntVar(&cfg.limitName, "limit.label-name", cfg.limitName, "most `bytes` of a label's name")
 	f.IntVar(&cfg.limitValue, "limit.label-value", cfg.limitValue, "most `bytes` of a label's value")
 	f.Var(&cfg.limitFuture, "limit.future", "how `far` ahead of the collector's clock a timestamp may lie")
-	f.IntVar(&cfg.limitNodes, "limit.nodes", cfg.limitNodes, "most `agents` in the table of nodes")
+	f.IntVar(&cfg.limitNodes, "limit.nodes", cfg.limitNodes, "most `agents` in the table of nodes, and nodes that should have one")
 	f.Var(&cfg.limitSilence, "limit.silence-duration", "how `long` a silence may last")
 	f.Var(&cfg.limitQuery, "limit.query-duration", "longest `time` a query may run")
 	f.IntVar(&cfg.limitQueries, "limit.query-concurrency", cfg.limitQueries, "most `queries` at once; more wait, then get 429")

@@ -24,7 +24,8 @@ func standIn(metric string) string {
 		return "container_restarts_total"
 	case metric == "container_health_status": // a state of one container with a health check
 		return metric
-	case metric == "plimsoll_collector_samples_rejected_total": // after a rejection
+	case metric == "plimsoll_collector_samples_rejected_total", // after a rejection
+		metric == "plimsoll_collector_agent_missing": // while a node has no agent
 		return "plimsoll_collector_samples_ingested_total"
 	}
 	return ""

@@ -26,6 +26,7 @@ import (
 	"github.com/plimsoll/plimsoll/collector/internal/mapfile"
 	"github.com/plimsoll/plimsoll/collector/internal/noise"
 	"github.com/plimsoll/plimsoll/collector/internal/notify"
+	"github.com/plimsoll/plimsoll/collector/internal/roster"
 	"github.com/plimsoll/plimsoll/collector/internal/rules"
 	"github.com/plimsoll/plimsoll/collector/internal/selfscrape"
 	"github.com/plimsoll/plimsoll/collector/internal/server"
@@ -77,6 +78,7 @@ type collector struct {
 	journal   *journal.Journal
 	projects  *mapfile.File
 	nodes     *ingest.Nodes
+	roster    *roster.Roster
 	notify    *notify.Manager
 	rules     *rules.Manager
 	ingest    *ingest.Handler
@@ -128,7 +130,10 @@ func build(cfg config, log *slog.Logger) (c *collector, err error) {
 	}
 
 	c.nodes = ingest.OpenNodes(ingest.NodesConfig{File: filepath.Join(cfg.dataDir, "nodes.json"), Most: cfg.limitNodes}, log, reg)
-	c.ingest, err = ingest.New(ingest.Config{Limits: cfg.limits(), Journal: c.journal, Nodes: c.nodes, EventMetrics: eventMetrics(), OnEvent: c.rules.Kick}, c.engine, log, reg)
+	if c.roster, err = roster.Open(roster.Config{File: cfg.nodesFile, Nodes: c.nodes.List, Most: cfg.limitNodes}, log, reg); err != nil {
+		return c, configError{fmt.Errorf("--inventory.nodes: %w", err)}
+	}
+	c.ingest, err = ingest.New(ingest.Config{Limits: cfg.limits(), Journal: c.journal, Nodes: c.nodes, Roster: c.roster, EventMetrics: eventMetrics(), OnEvent: c.rules.Kick}, c.engine, log, reg)
 	if err != nil {
 		return c, configError{err}
 	}

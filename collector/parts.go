@@ -111,12 +111,12 @@ func (c *collector) close() {
 	}
 }
 
-// reload reads tokens, certificates, the project map, rules and the Alertmanager's configuration again. What is wrong keeps its old state,
+// reload reads tokens, certificates, the project map, the list of nodes, rules and the Alertmanager's configuration again. What is wrong keeps its old state,
 // the others take effect.
 func (c *collector) reload(r *http.Request) error { return c.reloadAll(r.Context()) }
 
 func (c *collector) reloadAll(ctx context.Context) error {
-	err := errors.Join(c.access.Reload(), c.projects.Reload(), c.notify.Reload(ctx), c.rules.Reload(ctx))
+	err := errors.Join(c.access.Reload(), c.projects.Reload(), c.reloadRoster(), c.notify.Reload(ctx), c.rules.Reload(ctx))
 	if err != nil {
 		c.reloadedOK.Set(0)
 		c.log.Error("reload failed; what is wrong stays as it was", "error", err)
@@ -125,6 +125,13 @@ func (c *collector) reloadAll(ctx context.Context) error {
 	c.reloadedOK.Set(1)
 	c.reloadedAt.SetToCurrentTime()
 	c.log.Info("reloaded")
+	return nil
+}
+
+func (c *collector) reloadRoster() error {
+	if err := c.roster.Reload(); err != nil {
+		return fmt.Errorf("--inventory.nodes: %w", err)
+	}
 	return nil
 }
 

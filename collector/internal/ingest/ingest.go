@@ -49,6 +49,8 @@ type Config struct {
 	Journal Journal
 	// Nodes learns of every agent that writes.
 	Nodes *Nodes
+	// Roster learns of the nodes that clusters tell of. nil: nobody wants to know.
+	Roster interface{ Observe([]prompb.TimeSeries) }
 	// EventMetrics are metrics whose every change someone waits for; OnEvent is called after a change has been stored.
 	EventMetrics []string
 	OnEvent      func()
@@ -62,6 +64,7 @@ type Handler struct {
 
 	journal Journal
 	nodes   *Nodes
+	roster  interface{ Observe([]prompb.TimeSeries) }
 	events  *events
 
 	requests chan struct{} // being served, their bodies being read
@@ -92,7 +95,7 @@ func New(cfg Config, store Store, log *slog.Logger, reg prometheus.Registerer) (
 	if err != nil {
 		return nil, fmt.Errorf("zstd decoder: %w", err)
 	}
-	h := &Handler{limits: limits, store: store, journal: cfg.Journal, nodes: cfg.Nodes, events: newEvents(cfg.EventMetrics, cfg.OnEvent), log: log, zstd: dec, m: newMetrics(reg, store),
+	h := &Handler{limits: limits, store: store, journal: cfg.Journal, nodes: cfg.Nodes, roster: cfg.Roster, events: newEvents(cfg.EventMetrics, cfg.OnEvent), log: log, zstd: dec, m: newMetrics(reg, store),
 		requests: make(chan struct{}, limits.Concurrency), decoding: make(chan struct{}, decoders)}
 	h.buffers.New = func() any { return new(buffers) }
 	return h, nil
@@ -254,6 +257,9 @@ func (h *Handler) storeValid(wr *prompb.WriteRequest, batch journal.Batch) *refu
 		return answer
 	}
 	h.nodes.observe(valid, batch)
+	if h.roster != nil {
+		h.roster.Observe(valid)
+	}
 	h.m.ingested.Add(float64(batch.Samples))
 	if h.events.happened(valid) {
 		h.events.tell()
