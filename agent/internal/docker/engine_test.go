@@ -23,7 +23,7 @@ import (
 const (
 	engineSocket = "/var/run/docker.sock"
 	testImage    = "plimsoll-bb:test" // busybox
-	prefix       = "a2-docker-"
+	prefix       = "docker-test-"
 )
 
 // lab is a live engine and an Engine that follows it.

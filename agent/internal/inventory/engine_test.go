@@ -17,7 +17,7 @@ import (
 
 const (
 	testImage = "plimsoll-bb:test" // busybox
-	prefix    = "a2-inventory-"
+	prefix    = "inventory-test-"
 )
 
 // requireEngine skips without a live engine that has the test image; where CI=true both must be there.
