@@ -55,7 +55,7 @@ type Roster struct {
 
 	mu     sync.Mutex
 	listed []node
-	told   map[node]time.Time // when it was last said
+	told   map[node]*time.Time // when it was last said
 }
 
 // Open reads the file. The error names file and line.
@@ -69,7 +69,7 @@ func Open(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Roster, err
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	r := &Roster{cfg: cfg, log: log, told: map[node]time.Time{}, refused: prometheus.NewCounter(prometheus.CounterOpts{
+	r := &Roster{cfg: cfg, log: log, told: map[node]*time.Time{}, refused: prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "plimsoll_collector_agents_expected_refused_total", Help: "Words of clusters about nodes left out because the limit of nodes was reached."})}
 	if err := r.Reload(); err != nil {
 		return nil, err
@@ -144,18 +144,19 @@ func told(ts *prompb.TimeSeries) (n node, ready, ok bool) {
 func (r *Roster) note(n node, ready bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_, known := r.told[n]
+	said, known := r.told[n]
+	now := r.cfg.Now()
 	switch {
 	case !ready:
 		delete(r.told, n)
 	case known:
-		r.told[n] = r.cfg.Now()
+		*said = now // an assignment to the map would put n's strings into it
 	case len(r.told)+len(r.listed) >= r.cfg.Most:
 		r.refused.Inc()
 	default:
 		// The strings point into the request's body, hence the clones.
 		n.IDC, n.Cluster, n.Node = strings.Clone(n.IDC), strings.Clone(n.Cluster), strings.Clone(n.Node)
-		r.told[n] = r.cfg.Now()
+		r.told[n] = &now
 	}
 }
 
@@ -165,7 +166,7 @@ func (r *Roster) expected() []node {
 	defer r.mu.Unlock()
 	all := append([]node(nil), r.listed...)
 	for n, said := range r.told {
-		if r.cfg.Now().Sub(said) > r.cfg.Keep {
+		if r.cfg.Now().Sub(*said) > r.cfg.Keep {
 			delete(r.told, n)
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/VictoriaMetrics/VictoriaMetrics/lib/prompb"
 	"github.com/prometheus/client_golang/prometheus"
@@ -116,6 +117,18 @@ func TestANodeOfAClusterWithoutAnAgentIsMissing(t *testing.T) {
 	s.shows(t, "n2 is no more", 2)
 	s.now = s.now.Add(11 * time.Minute)
 	s.shows(t, "nobody says it any more", 0)
+}
+
+// The second word of a node once put strings into the roster that pointed into the request's body, which the next request overwrote.
+func TestNothingOfARequestIsKept(t *testing.T) {
+	s := open(t, "")
+	body := make([]byte, 8)
+	for range 3 {
+		copy(body, "c1n1")
+		s.kube(1, "", unsafe.String(&body[0], 2), unsafe.String(&body[2], 2))
+		clear(body)
+	}
+	s.shows(t, "one node, told thrice", 1, "kubernetes//c1/n1")
 }
 
 func TestAListedNodeWithoutAnAgentIsMissing(t *testing.T) {
