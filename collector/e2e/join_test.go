@@ -15,7 +15,7 @@ import (
 )
 
 // TestOneApplicationIsOneWorkloadOnEveryRuntime moves an application from Swarm to a Deployment, with a container and a Compose project of
-// it beside: sum by (project, workload) sees one series all along, and a manager's node labels say where the node is.
+// it beside: sum by (project, workload) sees one series all along, and the manager says where the node is and how many replicas there are.
 func TestOneApplicationIsOneWorkloadOnEveryRuntime(t *testing.T) {
 	requireDocker(t)
 	require(t, os.Geteuid() == 0, "needs root: the agent reads every container's network counters")
@@ -59,6 +59,14 @@ func TestOneApplicationIsOneWorkloadOnEveryRuntime(t *testing.T) {
 	containers(service)
 	began := time.Now()
 	replicas(t, collector.url, selector, 1)
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	figures(t, collector.url, "the Swarm's node is known by its host name, under which no agent writes",
+		`plimsoll_collector_agents_expected{source="swarm"} 1`,
+		fmt.Sprintf(`plimsoll_collector_agent_missing{cluster="join-cluster",idc="join-idc",node=%q,source="swarm"} 1`, host),
+		`plimsoll_collector_agent_clock_skew_seconds{cluster="join-cluster",idc="join-idc",node="join-node"} `)
 
 	plain := run(t, app.workload, "--label=project="+app.project, "--cpus=0.05", image, "sh", "-c", spin)
 	composed := app.compose(t)
@@ -165,6 +173,23 @@ func replicas(t *testing.T, collectorURL, selector string, want float64) {
 			return err
 		})
 	}
+}
+
+// figures waits until the collector's own metrics have lines that begin so.
+func figures(t *testing.T, collectorURL, what string, want ...string) {
+	t.Helper()
+	eventually(t, 20*time.Second, what, func() error {
+		text, err := get(collectorURL + "/metrics")
+		if err != nil {
+			return err
+		}
+		for _, line := range want {
+			if !strings.Contains(text, "\n"+line) {
+				return fmt.Errorf("no %s", line)
+			}
+		}
+		return nil
+	})
 }
 
 // isOneSeries holds that the application's series had no end and no second between two moments.
