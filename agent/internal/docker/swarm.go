@@ -210,9 +210,9 @@ func (w *wire) count(ctx context.Context, in *swarm.Service, s *Service) error {
 	return nil
 }
 
-// versionOf is what makes a task of one version differ from one of another: all but where it may run, as Swarm itself decides it.
+// versionOf is what makes tasks of two versions differ, as far as a task tells it: of the service's template a task has neither the
+// restart policy nor the runtime, and Swarm itself leaves out where it may run.
 // https://github.com/moby/swarmkit/blob/master/manager/orchestrator/task.go (IsTaskDirty)
 func versionOf(t swarm.TaskSpec) swarm.TaskSpec {
-	t.Placement = nil
-	return t
+	return swarm.TaskSpec{ContainerSpec: t.ContainerSpec, Resources: t.Resources, Networks: t.Networks, ForceUpdate: t.ForceUpdate}
 }

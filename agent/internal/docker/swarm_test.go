@@ -1,8 +1,10 @@
 package docker
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -54,5 +56,27 @@ func TestAnUpdateIsOverWhenSwarmSaysSo(t *testing.T) {
 	}
 	if updating(nil) {
 		t.Error("a service that was never updated is updating")
+	}
+}
+
+// Captured from Docker 20.10: a task lacks what its service's template has, and so none ever seemed to be of the newest version.
+func TestATaskIsOfTheNewestVersionWithoutItsRestartPolicy(t *testing.T) {
+	const (
+		template = `{"ContainerSpec":{"Image":"web:1","Env":["A=1"],"Init":false,"StopGracePeriod":0,"DNSConfig":{},"Isolation":"default"},"Resources":{"Limits":{},"Reservations":{}},"RestartPolicy":{"Condition":"any","Delay":5000000000,"MaxAttempts":0},"Placement":{"Constraints":["node.role==worker"]},"Networks":[{"Target":"ukqxt67x"}],"ForceUpdate":0,"Runtime":"container"}`
+		newest   = `{"ContainerSpec":{"Image":"web:1","Env":["A=1"],"Init":false,"StopGracePeriod":0,"DNSConfig":{},"Isolation":"default"},"Resources":{"Limits":{},"Reservations":{}},"Placement":{},"Networks":[{"Target":"ukqxt67x"}],"ForceUpdate":0}`
+		older    = `{"ContainerSpec":{"Image":"web:1","Init":false,"StopGracePeriod":0,"DNSConfig":{},"Isolation":"default"},"Resources":{"Limits":{},"Reservations":{}},"Placement":{},"Networks":[{"Target":"ukqxt67x"}],"ForceUpdate":0}`
+	)
+	read := func(text string) swarm.TaskSpec {
+		var spec swarm.TaskSpec
+		if err := json.Unmarshal([]byte(text), &spec); err != nil {
+			t.Fatal(err)
+		}
+		return versionOf(spec)
+	}
+	if !reflect.DeepEqual(read(newest), read(template)) {
+		t.Error("a task of the newest version counts as older")
+	}
+	if reflect.DeepEqual(read(older), read(template)) {
+		t.Error("a task of an older version counts as newest")
 	}
 }
