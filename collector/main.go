@@ -19,6 +19,7 @@ import (
 	"github.com/plimsoll/plimsoll/alerts"
 	"github.com/plimsoll/plimsoll/collector/internal/access"
 	"github.com/plimsoll/plimsoll/collector/internal/engine"
+	"github.com/plimsoll/plimsoll/collector/internal/evidence"
 	"github.com/plimsoll/plimsoll/collector/internal/exits"
 	"github.com/plimsoll/plimsoll/collector/internal/grafana"
 	"github.com/plimsoll/plimsoll/collector/internal/ingest"
@@ -26,6 +27,7 @@ import (
 	"github.com/plimsoll/plimsoll/collector/internal/mapfile"
 	"github.com/plimsoll/plimsoll/collector/internal/noise"
 	"github.com/plimsoll/plimsoll/collector/internal/notify"
+	"github.com/plimsoll/plimsoll/collector/internal/releases"
 	"github.com/plimsoll/plimsoll/collector/internal/roster"
 	"github.com/plimsoll/plimsoll/collector/internal/rules"
 	"github.com/plimsoll/plimsoll/collector/internal/selfscrape"
@@ -122,8 +124,12 @@ func build(cfg config, log *slog.Logger) (c *collector, err error) {
 	if c.notify, err = notify.Open(cfg.notify(alerts.FS(), c.url), log, reg); err != nil {
 		return c, configError{err}
 	}
+	witness, err := evidence.New(samples(c.engine), c.notify.Put, log, reg)
+	if err != nil {
+		return c, err
+	}
 	c.rules, err = rules.New(cfg.rules(alerts.FS(), c.url), rules.Ports{
-		Query: rules.Queries(c.engine.Query), Append: c.engine.Append, Notify: c.notify.Put, Flush: c.engine.Flush,
+		Query: rules.Queries(c.engine.Query), Append: c.engine.Append, Notify: witness.Put, Flush: c.engine.Flush,
 	}, log, reg)
 	if err != nil {
 		return c, configError{err}
@@ -149,7 +155,7 @@ func build(cfg config, log *slog.Logger) (c *collector, err error) {
 		return c, fmt.Errorf("build the page: %w", err)
 	}
 	c.server = server.New(c.listener, server.Routes{
-		Write: c.ingest, Engine: c.engine, Nodes: c.nodes, Exits: exits.New(c.engine, nil), Rules: c.rules.Handler(), Noise: noise.Handler(firing(c.engine)), Alertmanager: c.notify.Handler(), ProjectMap: c.projects, UI: page,
+		Write: c.ingest, Engine: c.engine, Nodes: c.nodes, Exits: exits.New(c.engine, nil), Releases: releases.Handler(samples(c.engine), nil), Rules: c.rules.Handler(), Noise: noise.Handler(firing(c.engine)), Alertmanager: c.notify.Handler(), ProjectMap: c.projects, UI: page,
 		Metrics: server.Metrics(reg, c.engine.WriteMetrics, log), Ready: c.ready, Reload: c.reload,
 	}, c.access, log)
 	return c, nil

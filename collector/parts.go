@@ -22,6 +22,7 @@ import (
 	"github.com/plimsoll/plimsoll/collector/internal/engine"
 	"github.com/plimsoll/plimsoll/collector/internal/journal"
 	"github.com/plimsoll/plimsoll/collector/internal/noise"
+	"github.com/plimsoll/plimsoll/collector/internal/releases"
 )
 
 // progress is what the operator can see of the program as a whole.
@@ -199,6 +200,25 @@ func firing(e *engine.Engine) noise.QueryFunc {
 			for _, l := range s.Labels {
 				all[i].Labels[l.Name] = l.Value
 			}
+		}
+		return all, err
+	}
+}
+
+// samples asks the engine for the value of an expression at a moment.
+func samples(e *engine.Engine) releases.QueryFunc {
+	return func(ctx context.Context, expr string, at time.Time) ([]releases.Sample, error) {
+		found, err := e.Query(ctx, expr, at)
+		all := make([]releases.Sample, 0, len(found))
+		for _, s := range found {
+			if len(s.Values) == 0 {
+				continue
+			}
+			one := releases.Sample{Labels: map[string]string{}, Value: s.Values[len(s.Values)-1]}
+			for _, l := range s.Labels {
+				one.Labels[l.Name] = l.Value
+			}
+			all = append(all, one)
 		}
 		return all, err
 	}

@@ -177,14 +177,17 @@ func told(ends time.Time) *model.Alert {
 			"summary":     "web_api/app was OOM-killed 4x in 1 h",
 			"description": "The kernel killed 4 processes of web_api/app within an hour: 64 MiB in use & <limit> 64 MiB.",
 			"runbook_url": "http://plimsoll:9750/runbooks/ContainerOOMLoop", "dashboard_url": "http://plimsoll:9750/d/cont-container?var-project=shop&from=now-1h&to=now",
+			"usage": "memory 63.9 MiB of 64 MiB, CPU 0.481 of 1 cores", "last_exit": "oom_killed, exit code 137 (signal 9), 2026-11-23 03:04:01 UTC, app on n-17",
+			"last_release": "shop/web:2.1 replaced shop/web:2.0 at 2026-11-23 02:54:05 UTC, 10m0s before this began",
 		},
 		StartsAt: time.Date(2026, 11, 23, 3, 4, 5, 0, time.UTC), EndsAt: ends, GeneratorURL: "http://plimsoll:9750/vmui/",
 	}
 }
 
-// what every message must say: what, where, since when, value and limit, links.
+// what every message must say: what, where, since when, value and limit, how it last ended, what was released, links.
 func facts() []string {
 	return []string{"ContainerOOMLoop", "4x in 1 h", "shop", "bj1", "c1", "n-17", "store", "web_api", "web-1", "app", "critical", "64 MiB",
+		"memory 63.9 MiB of 64 MiB, CPU 0.481 of 1 cores", "oom_killed, exit code 137 (signal 9), 2026-11-23 03:04:01 UTC, app on n-17", "shop/web:2.1 replaced shop/web:2.0",
 		"/runbooks/ContainerOOMLoop", "/d/cont-container"}
 }
 

@@ -22,6 +22,7 @@ type Routes struct {
 	Engine       http.Handler // the query API under /api/v1/ and /prometheus/, and /vmui/
 	Nodes        http.Handler
 	Exits        http.Handler // /api/exits
+	Releases     http.Handler // /api/releases
 	Rules        http.Handler // /api/v1/rules and /api/v1/alerts
 	Noise        http.Handler // /api/alerts/noise
 	Alertmanager http.Handler // /api/v2/
@@ -60,6 +61,7 @@ func (rt Routes) handler(a Access) http.Handler {
 	handle("/api/nodes", access.Read, rt.Nodes)
 	handle("/api/alerts/noise", access.Read, rt.Noise)
 	handle("/api/exits", access.Read, rt.Exits)
+	handle("/api/releases", access.Read, rt.Releases)
 	handle("/api/project-map", access.Known, rt.ProjectMap)
 	mux.HandleFunc("/api/", notFound)
 	handle("/metrics", access.Read, rt.Metrics)

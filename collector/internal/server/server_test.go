@@ -30,7 +30,7 @@ func says(name string) http.Handler {
 
 func routes() Routes {
 	return Routes{
-		Write: says("write"), Engine: says("engine"), Nodes: says("nodes"), Noise: says("noise"), Rules: says("rules"), Alertmanager: says("alertmanager"), UI: says("ui"), ProjectMap: says("project map"),
+		Write: says("write"), Engine: says("engine"), Nodes: says("nodes"), Releases: says("releases"), Noise: says("noise"), Rules: says("rules"), Alertmanager: says("alertmanager"), UI: says("ui"), ProjectMap: says("project map"),
 		Metrics: says("metrics"), Ready: func() error { return nil }, Reload: func(*http.Request) error { return nil },
 	}
 }
@@ -60,7 +60,7 @@ func TestEveryPathHasOneAnswerer(t *testing.T) {
 		"/api/v1/write": "write", "/api/v1/query": "engine", "/api/v1/query_range": "engine", "/api/v1/series": "engine", "/api/v1/labels": "engine",
 		"/api/v1/label/project/values": "engine", "/api/v1/metadata": "engine", "/api/v1/export": "engine", "/api/v1/status/buildinfo": "engine",
 		"/prometheus/api/v1/query": "engine", "/vmui": "engine", "/vmui/": "engine", "/vmui/assets/x.js": "engine",
-		"/api/v1/rules": "rules", "/api/v1/alerts": "rules", "/api/v2/silences": "alertmanager", "/api/nodes": "nodes", "/api/alerts/noise": "noise", "/api/project-map": "project map", "/metrics": "metrics",
+		"/api/v1/rules": "rules", "/api/v1/alerts": "rules", "/api/v2/silences": "alertmanager", "/api/nodes": "nodes", "/api/releases": "releases", "/api/alerts/noise": "noise", "/api/project-map": "project map", "/metrics": "metrics",
 		"/": "ui", "/d/fleet": "ui", "/ui/assets/a.js": "ui", "/-/healthy": "healthy\n", "/-/ready": "ready\n",
 	} {
 		if w := do(h, "GET", target); w.Code != 200 || w.Body.String() != want || w.Header().Get("X-Content-Type-Options") != "nosniff" {
@@ -92,7 +92,7 @@ func TestEveryPathNeedsItsScope(t *testing.T) {
 	h := routes().handler(newAccess(t, access.Config{Listen: ":0", TokensFile: file}))
 	for request, want := range map[string]string{ // codes without a token, and with write, read, admin
 		"POST /api/v1/write": "401 200 403 200", "GET /api/v1/query": "401 403 200 200", "GET /vmui/": "401 403 200 200",
-		"GET /api/v1/export": "401 403 200 200", "GET /api/v1/rules": "401 403 200 200", "GET /api/nodes": "401 403 200 200", "GET /api/project-map": "401 200 200 200", "GET /metrics": "401 403 200 200",
+		"GET /api/v1/export": "401 403 200 200", "GET /api/v1/rules": "401 403 200 200", "GET /api/nodes": "401 403 200 200", "GET /api/releases": "401 403 200 200", "GET /api/project-map": "401 200 200 200", "GET /metrics": "401 403 200 200",
 		"GET /api/v2/silences": "401 403 200 200", "POST /api/v2/silences": "401 403 403 200", "DELETE /api/v2/silence/x": "401 403 403 200",
 		"POST /-/reload": "401 403 403 200", "GET /debug/pprof/cmdline": "401 403 403 200",
 		"GET /-/healthy": "200 200 200 200", "GET /-/ready": "200 200 200 200", "GET /": "200 200 200 200",

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -20,7 +21,9 @@ import (
 
 	"github.com/plimsoll/plimsoll/alerts"
 	"github.com/plimsoll/plimsoll/collector/internal/engine"
+	"github.com/plimsoll/plimsoll/collector/internal/evidence"
 	"github.com/plimsoll/plimsoll/collector/internal/notify"
+	"github.com/plimsoll/plimsoll/collector/internal/releases"
 	"github.com/plimsoll/plimsoll/collector/internal/rules"
 )
 
@@ -97,6 +100,59 @@ func TestRulesOnTheRealEngine(t *testing.T) {
 		}
 	})
 
+	t.Run("a crash after a release is told with the last exit and the release", func(t *testing.T) {
+		witness, err := evidence.New(func(ctx context.Context, expr string, at time.Time) ([]releases.Sample, error) {
+			found, err := eng.Query(ctx, expr, at)
+			var all []releases.Sample
+			for _, s := range found {
+				one := releases.Sample{Labels: map[string]string{}, Value: s.Values[0]}
+				for _, l := range s.Labels {
+					one.Labels[l.Name] = l.Value
+				}
+				all = append(all, one)
+			}
+			return all, err
+		}, notifier.Put, log, prometheus.NewRegistry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		ports := ports
+		ports.Notify = witness.Put
+		m, err := rules.New(rules.Config{Builtin: alerts.FS(), ExternalURL: "http://collector:9750"}, ports, log, prometheus.NewRegistry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		const exits, c = "container_exits_total", "crashes"
+		begin := time.Now()
+		for age := 20 * time.Minute; age > 0; age -= 15 * time.Second {
+			image, id := "shop/web:1", "/docker/old"
+			if age <= 5*time.Minute {
+				image, id = "shop/web:2", "/docker/new"
+			}
+			put(t, eng, "container_start_time_seconds", c, float64(begin.Add(-time.Hour).Unix()), begin.Add(-age), "image", image, "id", id)
+			put(t, eng, "container_memory_working_set_bytes", c, 48<<20, begin.Add(-age), "image", image, "id", id)
+			put(t, eng, "container_spec_memory_limit_bytes", c, 64<<20, begin.Add(-age), "image", image, "id", id)
+			put(t, eng, exits, c, 0, begin.Add(-age), "reason", "error")
+		}
+		eng.Flush()
+		defer background(t, m.Run)()
+		at := time.Now()
+		put(t, eng, "container_exit_code", c, 3, at.Add(-time.Second), "reason", "error", "image", "shop/web:2", "id", "/docker/new")
+		put(t, eng, exits, c, 1, at, "reason", "error")
+		m.Kick()
+		told := await(t, hook, "ContainerCrashed", c).Alerts[0].Annotations
+		t.Logf("last_exit %q, last_release %q, usage %q", told["last_exit"], told["last_release"], told["usage"])
+		if want := "error, exit code 3, " + at.Add(-time.Second).UTC().Format(time.DateTime+" MST") + ", crashes on n"; told["last_exit"] != want {
+			t.Errorf("last_exit %q, want %q", told["last_exit"], want)
+		}
+		if !strings.HasPrefix(told["last_release"], "shop/web:2 replaced shop/web:1 at "+begin.Add(-5*time.Minute).UTC().Format("2006-01-02 15:04:05 UTC, ")) {
+			t.Errorf("last_release %q", told["last_release"])
+		}
+		if want := "memory 48 MiB of 64 MiB"; told["usage"] != want {
+			t.Errorf("usage %q, want %q", told["usage"], want)
+		}
+	})
+
 	t.Run("a restart keeps the state of alerts and does not notify twice", func(t *testing.T) {
 		config := rules.Config{Builtin: fstest.MapFS{"r.yaml": {Data: []byte("groups:\n- name: g\n  interval: 1s\n  rules:\n" +
 			"  - {alert: Fires, expr: 'fault == 1', for: 2s}\n  - {alert: Pends, expr: 'fault == 1', for: 1h}\n")}}}
@@ -144,13 +200,18 @@ func background(t *testing.T, f func(context.Context) error) (stop func()) {
 	}
 }
 
-func put(t *testing.T, eng *engine.Engine, name, container string, value float64, at time.Time) {
+// put stores one sample; more are names and values of further labels.
+func put(t *testing.T, eng *engine.Engine, name, container string, value float64, at time.Time, more ...string) {
 	t.Helper()
+	labels := []prompb.Label{
+		{Name: "__name__", Value: name}, {Name: "project", Value: "p"}, {Name: "node", Value: "n"},
+		{Name: "workload", Value: "w"}, {Name: "container", Value: container},
+	}
+	for i := 0; i < len(more); i += 2 {
+		labels = append(labels, prompb.Label{Name: more[i], Value: more[i+1]})
+	}
 	err := eng.Append([]prompb.TimeSeries{{
-		Labels: []prompb.Label{
-			{Name: "__name__", Value: name}, {Name: "project", Value: "p"}, {Name: "node", Value: "n"},
-			{Name: "workload", Value: "w"}, {Name: "container", Value: container},
-		},
+		Labels:  labels,
 		Samples: []prompb.Sample{{Value: value, Timestamp: at.UnixMilli()}},
 	}})
 	if err != nil {
