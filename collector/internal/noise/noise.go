@@ -1,5 +1,5 @@
-// Package noise says which rules cry wolf: how often each fired over a window, and how often what it told of was over before
-// anybody could have looked.
+// Package noise says which rules cry wolf: how often each fired over a window, how often what it told of was over before
+// anybody could have looked, and whether anybody ever did something about it.
 //
 // The figures come from the ALERTS series, read at steps of a minute: whatever fired between two steps counts for the later.
 package noise
@@ -35,6 +35,10 @@ type Rule struct {
 	// Short are those of them that fired for less than five minutes.
 	Short      int     `json:"short"`
 	ShortShare float64 `json:"shortShare"`
+	// Silenced are those of them that fired while somebody made a silence for them; when there are none, nobody ever acted on
+	// the rule. An Alertmanager knows of no other answer to an alert.
+	Silenced   int  `json:"silenced"`
+	NeverActed bool `json:"neverActed"`
 	// FiringSeconds is the time all its alerts fired together, in whole minutes.
 	FiringSeconds float64   `json:"firingSeconds"`
 	LastFired     time.Time `json:"lastFired"`
@@ -45,7 +49,7 @@ const (
 	chunk        = 6 * time.Hour // of one query: 360 points of each alert
 	shortest     = 5 * time.Minute
 	longest      = 31 * 24 * time.Hour
-	usual        = 7 * 24 * time.Hour
+	usual        = 5 * 24 * time.Hour // silences are remembered so long after their end, by default
 	requestLimit = 2 * time.Minute
 )
 
@@ -53,7 +57,11 @@ const (
 const firing = `count_over_time(ALERTS{alertstate="firing",alertname!="Watchdog"}[1m])`
 
 // Summary lists the rules that fired in the window before now, those with the most short alerts first.
-func Summary(ctx context.Context, query QueryFunc, now time.Time, window time.Duration) ([]Rule, error) {
+func Summary(ctx context.Context, query QueryFunc, silences SilencesFunc, now time.Time, window time.Duration) ([]Rule, error) {
+	made, err := silences(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("noise: %w", err)
+	}
 	rules := map[[2]string]*Rule{}
 	open := map[string]*episode{}
 	last := now.Truncate(step).Add(step) // the minute that runs counts too
@@ -78,8 +86,8 @@ func Summary(ctx context.Context, query QueryFunc, now time.Time, window time.Du
 				at := time.UnixMilli(millis).UTC()
 				e := open[id]
 				if e == nil || at.Sub(e.last) > 2*step { // one missed minute is a late evaluation
-					e.close(r)
-					e = &episode{first: at}
+					e.close(r, made)
+					e = &episode{first: at, labels: s.Labels}
 					open[id] = e
 					r.Fired++
 				}
@@ -89,13 +97,14 @@ func Summary(ctx context.Context, query QueryFunc, now time.Time, window time.Du
 	}
 	for _, e := range open {
 		if last.Sub(e.last) > 2*step {
-			e.close(e.rule)
+			e.close(e.rule, made)
 		} else {
-			e.add(e.rule) // it fires still: how long it lasts is not known
+			e.add(e.rule, made) // it fires still: how long it lasts is not known
 		}
 	}
 	list := []Rule{}
 	for _, r := range rules {
+		r.NeverActed = r.Silenced == 0
 		r.ShortShare = float64(r.Short) / float64(max(r.Fired, 1))
 		list = append(list, *r)
 	}
@@ -114,25 +123,34 @@ func Summary(ctx context.Context, query QueryFunc, now time.Time, window time.Du
 // episode is one time an alert fired.
 type episode struct {
 	rule        *Rule
+	labels      map[string]string
 	first, last time.Time
 }
 
-func (e *episode) close(r *Rule) {
+func (e *episode) close(r *Rule, made []Silence) {
 	if e == nil {
 		return
 	}
-	if e.add(r) < shortest {
+	if e.add(r, made) < shortest {
 		r.Short++
 	}
 }
 
-func (e *episode) add(r *Rule) time.Duration {
+func (e *episode) add(r *Rule, made []Silence) time.Duration {
 	lasted := e.last.Sub(e.first) + step
 	r.FiringSeconds += lasted.Seconds()
 	if e.last.After(r.LastFired) {
 		r.LastFired = e.last
 	}
+	if slices.ContainsFunc(made, e.answeredBy) {
+		r.Silenced++
+	}
 	return lasted
+}
+
+// answeredBy tells whether s was made for the alert while it fired, a minute more or less.
+func (e *episode) answeredBy(s Silence) bool {
+	return s.Made.After(e.first.Add(-step)) && s.Made.Before(e.last.Add(step)) && s.Matches(e.labels)
 }
 
 // identity is the same for the same alert in every chunk.
@@ -144,8 +162,9 @@ func identity(labels map[string]string) string {
 	return text.String()
 }
 
-// Handler answers GET /api/alerts/noise?window=7d.
-func Handler(query QueryFunc) http.Handler {
+// Handler answers GET /api/alerts/noise?window=5d. Over a longer window than silences are remembered, what was silenced before counts
+// as not acted on.
+func Handler(query QueryFunc, silences SilencesFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		window := usual
 		if text := r.FormValue("window"); text != "" {
@@ -158,7 +177,7 @@ func Handler(query QueryFunc) http.Handler {
 		ctx, cancel := context.WithTimeout(r.Context(), requestLimit)
 		defer cancel()
 		now := time.Now()
-		rules, err := Summary(ctx, query, now, window)
+		rules, err := Summary(ctx, query, silences, now, window)
 		if err != nil {
 			answer(w, http.StatusServiceUnavailable, map[string]any{"status": "error", "error": err.Error()})
 			return

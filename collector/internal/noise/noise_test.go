@@ -4,12 +4,18 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/plimsoll/plimsoll/collector/internal/noise"
+	"github.com/plimsoll/plimsoll/collector/internal/notify"
 )
 
 var now = time.Date(2026, 11, 23, 12, 0, 30, 0, time.UTC)
@@ -52,6 +58,56 @@ func history(spells ...spell) noise.QueryFunc {
 	}
 }
 
+// silenced is one silence of all alerts of a rule, made so long ago.
+func silenced(ago time.Duration, rule string) noise.SilencesFunc {
+	return noise.Silences(alertmanager(http.StatusOK, fmt.Sprintf(`[{"startsAt":%q,"matchers":[
+{"name":"alertname","value":%q,"isRegex":false,"isEqual":true},{"name":"node","value":"n[0-9]","isRegex":true},{"name":"pod","value":"x","isRegex":false,"isEqual":false}]}]`,
+		now.Add(-ago).Format(time.RFC3339), rule)))
+}
+
+func alertmanager(status int, text string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/api/v2/silences" {
+			status = http.StatusNotFound
+		}
+		w.WriteHeader(status)
+		fmt.Fprint(w, text)
+	})
+}
+
+func TestSilencesThatCannotBeReadAreNotNone(t *testing.T) {
+	for text, status := range map[string]int{"[]": 502, "<html>": 200, `[{"matchers":[{"name":"a","value":"(","isRegex":true}]}]`: 200} {
+		_, err := noise.Summary(t.Context(), history(), noise.Silences(alertmanager(status, text)), now, time.Hour)
+		if err == nil || !strings.Contains(err.Error(), "silences") {
+			t.Errorf("%d %s: %v", status, text, err)
+		}
+	}
+}
+
+func TestSilencesOfTheAlertmanagerInProcess(t *testing.T) {
+	m, err := notify.Open(notify.Config{DataDir: t.TempDir()}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	body := fmt.Sprintf(`{"matchers":[{"name":"alertname","value":"Flaps","isRegex":false}],"startsAt":%q,"endsAt":%q,"createdBy":"sre","comment":"known"}`,
+		begin.Format(time.RFC3339Nano), begin.Add(time.Hour).Format(time.RFC3339Nano))
+	post := httptest.NewRequest(http.MethodPost, "/api/v2/silences", strings.NewReader(body))
+	post.Header.Set("Content-Type", "application/json")
+	rec := httptest.NewRecorder()
+	m.Handler().ServeHTTP(rec, post)
+	if rec.Code != http.StatusOK {
+		t.Fatalf("%d %s", rec.Code, rec.Body)
+	}
+	got, err := noise.Silences(m.Handler())(t.Context())
+	if err != nil || len(got) != 1 {
+		t.Fatalf("%v %v", got, err)
+	}
+	if s := got[0]; s.Made.Sub(begin).Abs() > time.Minute || !s.Matches(map[string]string{"alertname": "Flaps"}) || s.Matches(map[string]string{"alertname": "Else"}) {
+		t.Errorf("read as made at %s, the silence of Flaps made at %s", s.Made, begin)
+	}
+}
+
 func TestRulesWithManyShortAlertsComeFirst(t *testing.T) {
 	got, err := noise.Summary(t.Context(), history(
 		spell{"Flaps", "n1", 20 * time.Hour, 2}, spell{"Flaps", "n1", 19 * time.Hour, 3}, spell{"Flaps", "n2", 19 * time.Hour, 4},
@@ -59,14 +115,14 @@ func TestRulesWithManyShortAlertsComeFirst(t *testing.T) {
 		spell{"Lasts", "n1", 23 * time.Hour, 13 * 60}, // over three queries, one alert
 		spell{"Now", "n1", 2 * time.Minute, 99},       // fires still: not short yet
 		spell{"Before", "n1", 48 * time.Hour, 60},     // before the window
-	), now, 24*time.Hour)
+	), silenced(18*time.Hour+58*time.Minute, "Flaps"), now, 24*time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []noise.Rule{
-		{Rule: "Flaps", Fired: 4, Short: 3, ShortShare: 0.75, FiringSeconds: 39 * 60},
-		{Rule: "Lasts", Fired: 1, FiringSeconds: 13 * 3600},
-		{Rule: "Now", Fired: 1, FiringSeconds: 240},
+		{Rule: "Flaps", Fired: 4, Short: 3, Silenced: 2, ShortShare: 0.75, FiringSeconds: 39 * 60},
+		{Rule: "Lasts", Fired: 1, NeverActed: true, FiringSeconds: 13 * 3600},
+		{Rule: "Now", Fired: 1, NeverActed: true, FiringSeconds: 240},
 	}
 	if len(got) != len(want) {
 		t.Fatalf("got %+v", got)
@@ -83,7 +139,7 @@ func TestRulesWithManyShortAlertsComeFirst(t *testing.T) {
 func TestTheAnswerIsJSONAndAWrongWindowIsRefused(t *testing.T) {
 	ask := func(query noise.QueryFunc, window string) (int, string) {
 		rec := httptest.NewRecorder()
-		noise.Handler(query).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/api/alerts/noise?window="+window, nil))
+		noise.Handler(query, silenced(time.Hour, "Else")).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/api/alerts/noise?window="+window, nil))
 		return rec.Code, rec.Body.String()
 	}
 	status, body := ask(history(), "1d")

@@ -368,9 +368,20 @@ func alertsPage(t *testing.T, p *tab, _ *scriptedAPI) {
 	if got := p.text(`document.querySelector('.unarmed').innerText`); !strings.Contains(got, "1 of 1 alert rules are not armed") || !strings.Contains(got, "A not armed: needs container_process_file_descriptors_ratio: agent group process is off") {
 		t.Errorf("of rules without input the page says %q", got)
 	}
+	p.do(chromedp.Click(`.noisy summary`))
+	p.wait(`document.querySelectorAll('.noisy li').length === 2`)
+	if got := p.text(`document.querySelector('.noisy li').innerText`); got != "Flaps warning: fired 40×, 38 shorter than 5 min, never acted on: nobody made a silence while it fired; last 2 h ago" {
+		t.Errorf("of the noisiest rule the page says %q", got)
+	}
+	if got := p.text(`document.querySelector('.noisy').innerText`); !strings.Contains(got, "<script>") || !strings.Contains(got, "silenced 2 of them") {
+		t.Errorf("of noisy rules the page says %q", got)
+	}
 	p.shot("alerts-dark")
 	p.do(chromedp.SendKeys(`input[type=search]`, "search"))
 	p.wait(`document.querySelectorAll('tbody tr').length === 1 && location.search === '?q=search'`)
+	if !p.truth(`document.querySelector('.noisy').open && document.querySelectorAll('.noisy li').length === 2`) {
+		t.Error("what was unfolded is folded after a redraw")
+	}
 	p.clean()
 }
 

@@ -82,6 +82,11 @@ func (s *scriptedAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, s.alerts)
 	case "/api/v1/rules":
 		fmt.Fprintf(w, `{"status":"success","data":{"groups":[{"name":"g","rules":[{"type":"alerting","name":"A","health":"ok","lastEvaluation":%q,"armed":false,"missing":[{"selector":"container_process_file_descriptors_ratio","hint":"agent group process is off"}]}]}]}}`, time.Now().Format(time.RFC3339))
+	case "/api/alerts/noise":
+		answer(w, map[string]any{"rules": []map[string]any{
+			{"rule": "Flaps", "severity": "warning", "fired": 40, "short": 38, "silenced": 0, "neverActed": true, "lastFired": time.Now().Add(-2 * time.Hour)},
+			{"rule": hostile, "severity": "critical", "fired": 3, "short": 0, "silenced": 2, "neverActed": false, "lastFired": time.Now().Add(-3 * time.Hour)},
+		}})
 	case "/api/nodes":
 		answer(w, []map[string]any{
 			{"idc": "bj", "cluster": "k8s-a", "node": "node-1", "agent_version": "0.1.0", "last_received": time.Now().Add(-3 * time.Second)},

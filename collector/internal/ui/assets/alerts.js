@@ -1,10 +1,11 @@
-// The alerts page: what fires and what is about to, worst first, each with its runbook and its dashboard.
+// The alerts page: what fires and what is about to, worst first, each with its runbook and its dashboard; below, which rules cry wolf.
 import { apiData } from './api.js';
 import { countFiring } from './chrome.js';
 import { cut, el, icon, safeURL } from './dom.js';
 import { ago, stamp } from './time.js';
 
 const REFRESH_MS = 15000;
+const MOST_NOISY = 20;
 const RANK = { critical: 0, page: 0, error: 1, warning: 2, info: 3, none: 4 };
 const WHERE = ['project', 'idc', 'cluster', 'node', 'namespace', 'workload', 'pod', 'container'];
 
@@ -14,6 +15,7 @@ export async function showAlerts(root) {
   const count = el('span', { class: 'hint', role: 'status' });
   const body = el('div', { class: 'page-body' });
   root.replaceChildren(el('div', { class: 'toolbar' }, el('h1', {}, 'Alerts'), search, count), body);
+  const noisy = noisyRules();
   let alerts = [];
   let rules = null;
   let unarmedOpen = false; // what the reader unfolded stays so when the page is drawn again
@@ -23,7 +25,7 @@ export async function showAlerts(root) {
     const shown = alerts.filter((a) => JSON.stringify([a.labels, a.annotations, a.state]).toLowerCase().includes(wanted));
     const firing = alerts.filter((a) => a.state === 'firing').length;
     count.textContent = `${firing} firing, ${alerts.length - firing} pending${wanted ? `; ${shown.length} match` : ''}`;
-    body.replaceChildren(shown.length ? table(shown) : nothing(wanted, rules), ...notArmed(rules, unarmedOpen, (open) => { unarmedOpen = open; }));
+    body.replaceChildren(shown.length ? table(shown) : nothing(wanted, rules), ...notArmed(rules, unarmedOpen, (open) => { unarmedOpen = open; }), noisy);
   }
 
   async function load() {
@@ -79,6 +81,28 @@ function notArmed(rules, open, toggled) {
     el('ul', {}, rules.unarmed.map((r) => el('li', {}, el('strong', {}, cut(r.name, 80)), ` not armed: ${cut(needs(r).join('; '), 400)}`))));
   list.addEventListener('toggle', () => toggled(list.open));
   return [list];
+}
+
+/** noisyRules is filled when it is unfolded: the collector reads days for it. It is one element, which stays over every draw. */
+function noisyRules() {
+  const list = el('div', { role: 'status' });
+  const fold = el('details', { class: 'noisy' }, el('summary', {}, 'Noisy rules of the last 5 days'), list);
+  fold.addEventListener('toggle', async () => {
+    if (!fold.open) return;
+    list.textContent = 'Reading what fired…';
+    try {
+      const { rules } = await apiData('/api/alerts/noise', { window: '5d' });
+      list.replaceChildren(rules.length ? el('ul', {}, rules.slice(0, MOST_NOISY).map(noise)) : 'No rule fired.');
+    } catch (err) {
+      list.textContent = `Noise could not be read: ${err.message}`;
+    }
+  });
+  return fold;
+}
+
+function noise({ rule, severity, fired, short, silenced, neverActed, lastFired }) {
+  const acted = neverActed ? 'never acted on: nobody made a silence while it fired' : `silenced ${silenced} of them`;
+  return el('li', {}, el('strong', {}, cut(rule, 80)), ` ${severity || 'none'}: fired ${fired}×, ${short} shorter than 5 min, ${acted}; last ${ago(Date.parse(lastFired))}`);
 }
 
 function table(alerts) {

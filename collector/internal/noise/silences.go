@@ -1,0 +1,92 @@
+package noise
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/alertmanager/pkg/labels"
+)
+
+// Silence is one that somebody made, in force or over.
+type Silence struct {
+	Made    time.Time
+	Matches func(alert map[string]string) bool
+}
+
+// SilencesFunc lists the silences that are remembered.
+type SilencesFunc func(ctx context.Context) ([]Silence, error)
+
+// Silences reads them from whoever answers Alertmanager's API v2.
+func Silences(api http.Handler) SilencesFunc {
+	return func(ctx context.Context) ([]Silence, error) {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "/api/v2/silences", nil)
+		if err != nil {
+			return nil, fmt.Errorf("silences: %w", err)
+		}
+		got := recorded{header: http.Header{}, code: http.StatusOK}
+		api.ServeHTTP(&got, r)
+		if got.code != http.StatusOK {
+			return nil, fmt.Errorf("silences: the Alertmanager answers %d %s", got.code, http.StatusText(got.code))
+		}
+		var list []struct {
+			StartsAt time.Time
+			Matchers []struct {
+				Name, Value string
+				IsRegex     bool
+				IsEqual     *bool // absent: true
+			}
+		}
+		if err := json.Unmarshal(got.body.Bytes(), &list); err != nil {
+			return nil, fmt.Errorf("silences: %w", err)
+		}
+		all := make([]Silence, len(list))
+		for i, s := range list {
+			var matchers labels.Matchers
+			for _, m := range s.Matchers {
+				kind := labels.MatchEqual
+				switch equal := m.IsEqual == nil || *m.IsEqual; {
+				case m.IsRegex && equal:
+					kind = labels.MatchRegexp
+				case m.IsRegex:
+					kind = labels.MatchNotRegexp
+				case !equal:
+					kind = labels.MatchNotEqual
+				}
+				matcher, err := labels.NewMatcher(kind, m.Name, m.Value)
+				if err != nil {
+					return nil, fmt.Errorf("silences: %w", err)
+				}
+				matchers = append(matchers, matcher)
+			}
+			all[i] = Silence{Made: s.StartsAt, Matches: func(alert map[string]string) bool {
+				for _, m := range matchers {
+					if !m.Matches(alert[m.Name]) {
+						return false
+					}
+				}
+				return true
+			}}
+		}
+		return all, nil
+	}
+}
+
+// recorded is a ResponseWriter that keeps the answer.
+type recorded struct {
+	header http.Header
+	body   bytes.Buffer
+	code   int
+}
+
+// Header implements http.ResponseWriter.
+func (w *recorded) Header() http.Header { return w.header }
+
+// Write implements http.ResponseWriter.
+func (w *recorded) Write(b []byte) (int, error) { return w.body.Write(b) }
+
+// WriteHeader implements http.ResponseWriter.
+func (w *recorded) WriteHeader(code int) { w.code = code }
