@@ -30,6 +30,10 @@ type connection interface {
 	list(ctx context.Context) ([]Container, error)
 	// inspect tells one container. errNoSuchContainer: the engine does not have it any more.
 	inspect(ctx context.Context, id cgroup.ContainerID) (inspection, error)
+	// stats tells the figures of a running container. errNoSuchContainer: it does not run.
+	stats(ctx context.Context, id cgroup.ContainerID) (container.StatsResponse, error)
+	// limits tells what a container was given. errNoSuchContainer: the engine does not have it any more.
+	limits(ctx context.Context, id cgroup.ContainerID) (limits, error)
 	// events streams followedActions until ctx ends or the error channel yields. The engine replays what it remembers from
 	// since on; zero means no replay.
 	events(ctx context.Context, since time.Time) (<-chan events.Message, <-chan error)
@@ -41,6 +45,7 @@ type wire struct {
 	cli          *client.Client
 	timeout      time.Duration
 	cgroupDriver string
+	foreignPIDs  bool
 	metrics      *metrics
 
 	mu      sync.Mutex
@@ -54,7 +59,7 @@ const maxImages = 1024
 // dial makes a connection and asks the engine who it is. The API version is negotiated anew each time, because the engine may
 // have been up- or downgraded while it was away.
 func (e *Engine) dial(ctx context.Context) (connection, Info, error) {
-	w := &wire{timeout: e.cfg.Timeout, metrics: e.metrics, images: map[string]string{}}
+	w := &wire{timeout: e.cfg.Timeout, foreignPIDs: e.cfg.ForeignPIDs, metrics: e.metrics, images: map[string]string{}}
 	network, address, _ := strings.Cut(e.cfg.Host, "://")
 	cli, err := client.NewClientWithOpts(
 		client.WithHost(e.cfg.Host),
@@ -160,6 +165,9 @@ func (w *wire) inspect(ctx context.Context, id cgroup.ContainerID) (inspection, 
 	found, err := inspectionOf(in, w.cgroupDriver)
 	if err != nil {
 		return inspection{}, w.failed("inspect", err)
+	}
+	if w.foreignPIDs {
+		found.PID = 0
 	}
 	if isImageID(found.Image, in.Image) {
 		found.Image = w.imageName(ctx, in.Image)

@@ -34,6 +34,10 @@ type Config struct {
 	Relist time.Duration
 	// SwarmInterval is how often the leader of a Swarm is asked about its services. 0 is 15 s.
 	SwarmInterval time.Duration
+	// StatsInterval is how often the figures are asked for of containers that Engine.Figures names. 0 is 15 s.
+	StatsInterval time.Duration
+	// ForeignPIDs tells that the engine's processes are not this host's: Container.PID stays 0, as the number means another process here.
+	ForeignPIDs bool
 	// BackoffMin and BackoffMax bound the pause before the next attempt to connect, which doubles from one to the other, with
 	// jitter. 0 is 250 ms and 15 s.
 	BackoffMin, BackoffMax time.Duration
@@ -66,6 +70,10 @@ type Engine struct {
 	recheck chan cgroup.ContainerID
 	connect func(ctx context.Context) (connection, Info, error)
 
+	figuresNew chan struct{} // readable when there are new figures
+	figuresMu  sync.Mutex    // before that of one Figures
+	figures    map[*Figures]struct{}
+
 	since   time.Time   // of Resume
 	running []Container // likewise
 
@@ -87,7 +95,7 @@ func New(cfg Config, log *slog.Logger) (*Engine, error) {
 	if host.Scheme != "unix" && host.Scheme != "tcp" {
 		return nil, fmt.Errorf("docker host %q: scheme %q is not supported, want unix:///path or tcp://host:port", cfg.Host, host.Scheme)
 	}
-	for name, d := range map[string]time.Duration{"Timeout": cfg.Timeout, "Relist": cfg.Relist, "SwarmInterval": cfg.SwarmInterval, "BackoffMin": cfg.BackoffMin, "BackoffMax": cfg.BackoffMax} {
+	for name, d := range map[string]time.Duration{"Timeout": cfg.Timeout, "Relist": cfg.Relist, "SwarmInterval": cfg.SwarmInterval, "StatsInterval": cfg.StatsInterval, "BackoffMin": cfg.BackoffMin, "BackoffMax": cfg.BackoffMax} {
 		if d < 0 {
 			return nil, fmt.Errorf("docker %s %s: must not be negative", name, d)
 		}
@@ -103,6 +111,7 @@ func New(cfg Config, log *slog.Logger) (*Engine, error) {
 		log:     log,
 		recheck: make(chan cgroup.ContainerID, 1024),
 		state:   State{Reason: "not connected yet"},
+		figures: map[*Figures]struct{}{}, figuresNew: make(chan struct{}, 1),
 	}
 	e.connect = e.dial
 	if e.metrics, err = newMetrics(cfg.Metrics, e); err != nil {
@@ -118,7 +127,7 @@ func (c Config) withDefaults() Config {
 	for _, d := range []struct {
 		value    *time.Duration
 		fallback time.Duration
-	}{{&c.Timeout, 10 * time.Second}, {&c.Relist, 2 * time.Minute}, {&c.SwarmInterval, 15 * time.Second}, {&c.BackoffMin, 250 * time.Millisecond}, {&c.BackoffMax, 15 * time.Second}} {
+	}{{&c.Timeout, 10 * time.Second}, {&c.Relist, 2 * time.Minute}, {&c.SwarmInterval, 15 * time.Second}, {&c.StatsInterval, 15 * time.Second}, {&c.BackoffMin, 250 * time.Millisecond}, {&c.BackoffMax, 15 * time.Second}} {
 		if *d.value == 0 {
 			*d.value = d.fallback
 		}
@@ -170,6 +179,8 @@ func (e *Engine) once(ctx context.Context, t *tracker) error {
 	defer asking.Wait()
 	defer cancel()
 	asking.Go(func() { e.followSwarm(ctx, conn, info) })
+	asking.Go(func() { e.followFigures(ctx, conn) })
+	asking.Go(func() { e.followNewFigures(ctx, conn) })
 	return e.follow(ctx, conn, t, func(running int) { e.setUp(info, running, time.Now()) })
 }
 

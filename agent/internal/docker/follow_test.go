@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/docker/docker/api/types/container"
 	"github.com/docker/docker/api/types/events"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -30,6 +31,7 @@ type puppet struct {
 	slow     time.Duration // of an inspection
 
 	isManager    bool
+	figuresOf    func(id cgroup.ContainerID) (container.StatsResponse, error)
 	swarmSays    Swarm
 	swarmRefused error
 }
@@ -85,6 +87,14 @@ func (p *puppet) inspect(ctx context.Context, id cgroup.ContainerID) (inspection
 		return inspection{}, errNoSuchContainer
 	}
 	return found, nil
+}
+
+func (p *puppet) stats(_ context.Context, id cgroup.ContainerID) (container.StatsResponse, error) {
+	return p.figuresOf(id)
+}
+
+func (p *puppet) limits(context.Context, cgroup.ContainerID) (limits, error) {
+	return limits{ownNetwork: true, quota: 50 * time.Millisecond, period: defaultPeriod}, nil
 }
 
 func (p *puppet) events(context.Context, time.Time) (<-chan events.Message, <-chan error) {

@@ -25,7 +25,7 @@ func newMetrics(registerer prometheus.Registerer, e *Engine) (*metrics, error) {
 	for _, action := range followedActions() {
 		m.events.WithLabelValues(string(action))
 	}
-	for _, request := range []string{"info", "list", "inspect", "image", "events", "node", "nodes", "services", "tasks"} {
+	for _, request := range []string{"info", "list", "inspect", "stats", "image", "events", "node", "nodes", "services", "tasks"} {
 		m.requests.WithLabelValues(request)
 		m.failures.WithLabelValues(request)
 	}
