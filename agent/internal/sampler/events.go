@@ -19,6 +19,7 @@ func (s *Sampler) takeEvents() {
 			s.finished(t)
 		}
 	}
+	s.takeAnswers()
 	var lost int
 	s.events, lost = s.cfg.Containers.Drain(s.events[:0])
 	if len(s.events) == 0 && lost == 0 {
@@ -69,8 +70,12 @@ func (s *Sampler) born(c inventory.Container) {
 		s.end(old)
 	}
 	one := s.lives.adopt(c.ID, c.Life, c.StartedAt)
+	if one != nil && s.askFirst(c) {
+		s.lives.release(c.ID, one)
+		one = nil
+	}
 	if one == nil {
-		group, err := s.open(c)
+		from, err := s.reader(c)
 		if err != nil {
 			if !errors.Is(err, cgroup.ErrGone) {
 				s.metrics.targetErrors.Inc()
@@ -80,13 +85,17 @@ func (s *Sampler) born(c inventory.Container) {
 			}
 			return
 		}
-		one = &life{Group: group, openedAt: time.Now()}
+		one = &life{reader: from, openedAt: time.Now()}
 		s.lives.name(c.ID, c.Life, one)
 	} else if c.PID > 0 && c.OwnNetwork() {
 		one.SetNetPID(c.PID)
 	}
 	t := &target{source: one, life: one, container: c, set: series.New(containerLabels(c.Labels))}
 	s.targets[c.ID] = t
+	s.metrics.count(one.reader, 1)
+	if isAsked(one.reader) {
+		return // there is nothing to show before the engine has answered
+	}
 	s.join(t, one.CPUAbove())
 	if !one.first.at.IsZero() {
 		s.show(t, one.first)
@@ -171,6 +180,9 @@ func (s *Sampler) died(t *target, e *inventory.Event) {
 	if final == nil {
 		s.lives.metrics.missed.Inc()
 	}
+	if t != nil && isAsked(t.life.reader) && final == nil {
+		s.metrics.unread.Inc()
+	}
 	s.record(e, final)
 	if t != nil {
 		s.end(t)
@@ -181,6 +193,9 @@ func (s *Sampler) died(t *target, e *inventory.Event) {
 func (s *Sampler) gone(t *target) {
 	if s.finished(t) || t.ended {
 		return
+	}
+	if isAsked(t.life.reader) && t.life.finish(s.buf) { // so that its exit record has what the engine told last
+		s.finished(t)
 	}
 	if t.exited.IsZero() {
 		t.exited = time.Now()
@@ -197,6 +212,7 @@ func (s *Sampler) hide(t *target) {
 		return
 	}
 	t.ended = true
+	s.metrics.count(t.life.reader, -1)
 	s.batch.end(t.set, max(time.Now().UnixMilli(), t.at.UnixMilli()+1))
 	if s.cfg.Exits != nil {
 		s.cfg.Exits.Forget(t.container.ID)
@@ -225,7 +241,7 @@ func (s *Sampler) relabel(t *target, c inventory.Container) {
 	if c.CgroupPath != t.container.CgroupPath && c.CgroupPath != t.life.ID() && t.exited.IsZero() {
 		s.moved(t, c)
 	}
-	if c.PID != t.container.PID && c.PID > 0 {
+	if c.PID != t.container.PID && c.PID > 0 && !isAsked(t.life.reader) {
 		if c.OwnNetwork() {
 			t.life.SetNetPID(c.PID)
 		}
@@ -240,12 +256,15 @@ func (s *Sampler) relabel(t *target, c inventory.Container) {
 
 // moved opens the cgroup a container was moved to. Its counters begin there anew.
 func (s *Sampler) moved(t *target, c inventory.Container) {
+	if isAsked(t.life.reader) {
+		return // the engine finds it wherever it is
+	}
 	group, err := s.open(c)
 	if err != nil {
 		return // it stays where it was; when that is gone it is gone
 	}
 	s.lives.release(c.ID, t.life)
-	t.life = &life{Group: group, openedAt: time.Now()}
+	t.life = &life{reader: group, openedAt: time.Now()}
 	t.source = t.life
 	s.lives.name(c.ID, c.Life, t.life)
 }

@@ -13,14 +13,22 @@ import (
 // life is a container's cgroup from the moment its directory appears until its series end. The notices of the kernel come in other
 // goroutines than the rounds: the final reading can not wait for a round that is under way, the cgroup is gone in some milliseconds.
 type life struct {
-	*cgroup.Group // ReadCPU and its like are for the rounds' goroutine
+	reader // ReadCPU and its like are for the rounds' goroutine
 
-	mu       sync.Mutex // guards the Group's files and what follows
+	mu       sync.Mutex // guards the reader's files and what follows
 	openedAt time.Time
 	named    uint64 // inventory life, once the container's identity is known
 	first    snapshot
 	final    snapshot // zero time: no process of it was seen to end
 	removed  bool
+}
+
+// reader is where the figures of a container come from: its cgroup, or the engine.
+type reader interface {
+	source
+	ID() string       // of the cgroup
+	CPUAbove() string // the file with the CPU usage of its parent
+	SetNetPID(pid int)
 }
 
 // snapshot is one reading.
@@ -29,25 +37,25 @@ type snapshot struct {
 	stats cgroup.Stats
 }
 
-// Read shadows the Group's.
+// Read shadows the reader's.
 func (l *life) Read(st *cgroup.Stats, buf []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.Group.Read(st, buf)
+	return l.reader.Read(st, buf)
 }
 
-// Close shadows the Group's.
+// Close shadows the reader's.
 func (l *life) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.Group.Close()
+	l.reader.Close()
 }
 
-// SetNetPID shadows the Group's.
+// SetNetPID shadows the reader's.
 func (l *life) SetNetPID(pid int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.Group.SetNetPID(pid)
+	l.reader.SetNetPID(pid)
 }
 
 // finish takes the final reading. A later one is better, one of a cgroup that is gone is none.
@@ -55,7 +63,11 @@ func (l *life) finish(buf []byte) (ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var st cgroup.Stats
-	if err := l.Group.Read(&st, buf); err != nil || st.Has == 0 {
+	if from, ok := l.reader.(asked); ok {
+		if !from.Last(&st) {
+			return false
+		}
+	} else if err := l.reader.Read(&st, buf); err != nil || st.Has == 0 {
 		return false
 	}
 	l.final = snapshot{time.Now(), st}
@@ -85,8 +97,9 @@ type lives struct {
 	kept int                          // number of those held
 	buf  []byte
 
-	ended   []cgroup.ContainerID // named lives with a final reading that no round has seen yet
-	metrics *lifeMetrics
+	ended    []cgroup.ContainerID // named lives with a final reading that no round has seen yet
+	answered []cgroup.ContainerID // those the engine has told new figures of, likewise
+	metrics  *lifeMetrics
 }
 
 type lifeMetrics struct {
@@ -130,7 +143,7 @@ func (s *Sampler) Appeared(id cgroup.ContainerID, path string) {
 		}
 		return
 	}
-	one := &life{Group: group, openedAt: time.Now()}
+	one := &life{reader: group, openedAt: time.Now()}
 	if err := group.Read(&one.first.stats, l.buf); err != nil || one.first.stats.Has&cgroup.HasCPUUsage == 0 {
 		group.Close() // a driver that makes the hierarchies one by one is still at it: the runtime's word will open them all
 		return

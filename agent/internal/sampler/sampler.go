@@ -69,6 +69,8 @@ type Config struct {
 	Exits      Exits                       // nil = final readings wait for the engine's event
 	Sources    []Source                    // of series besides those of the node and its containers
 	Own        prometheus.Gatherer         // the agent's own metrics, shipped every interval; nil = none
+	Ask        Ask                         // of the engine, where a cgroup can not be read; nil = nothing is asked
+	AskFirst   bool                        // ask even where the cgroup could be read
 	Vanished   func(id cgroup.ContainerID) // told when a cgroup is gone that nobody reported dead; nil = nobody
 	Metrics    prometheus.Registerer
 }
@@ -98,15 +100,16 @@ type Sampler struct {
 	view view
 	slow slow
 
-	wake    chan struct{}        // readable when lives have ended
-	ended   []cgroup.ContainerID // those
-	buf     []byte               // kernel files are read into it
-	batch   batch
-	events  []inventory.Event
-	live    []inventory.Container
-	counted []inventory.Slot
-	failing bool // a reading of this round lacked a file
-	round   uint64
+	wake     chan struct{}        // readable when lives have ended
+	ended    []cgroup.ContainerID // those
+	answered []cgroup.ContainerID // containers the engine has answered for
+	buf      []byte               // kernel files are read into it
+	batch    batch
+	events   []inventory.Event
+	live     []inventory.Container
+	counted  []inventory.Slot
+	failing  bool // a reading of this round lacked a file
+	round    uint64
 }
 
 // New checks cfg; it reads and starts nothing.
@@ -239,10 +242,10 @@ func (s *Sampler) Full() {
 	for _, t := range s.targets {
 		switch {
 		case t.round == s.round: // born in this round: read a moment ago
-		case t.exited.IsZero():
-			s.sample(t)
-		default:
+		case !t.exited.IsZero():
 			s.linger(t)
+		case !shownAsAnswered(t):
+			s.sample(t)
 		}
 	}
 	s.sampleSlow()

@@ -96,7 +96,7 @@ func (s *Sampler) sampleFilesystems() {
 }
 
 func (s *Sampler) sampleTargetSlow(t *target) {
-	from, ok := t.source.(slowSource)
+	from, ok := t.under().(slowSource)
 	if !ok {
 		return
 	}

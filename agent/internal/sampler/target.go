@@ -18,6 +18,14 @@ type source interface {
 	Close()
 }
 
+// under is the source without the lock of a life, for what else it can tell.
+func (t *target) under() source {
+	if t.life != nil {
+		return t.life.reader
+	}
+	return t.source
+}
+
 // target is a container, the node or another cgroup, with its newest figures.
 type target struct {
 	source    source
@@ -75,7 +83,9 @@ func (t *target) put(at time.Time, v view) {
 		t.set.Put(catalog.MemoryWorkingSetPeak, float64(t.peakWorking))
 	}
 	t.peakKnown, t.peakCores, t.peakWorking = false, 0, 0
-	t.set.Put(catalog.LastSeen, float64(t.at.Unix()))
+	if t.stats.Has != 0 {
+		t.set.Put(catalog.LastSeen, float64(t.at.Unix()))
+	}
 	if t.container.ID != "" {
 		t.putContainer()
 	}
@@ -109,7 +119,7 @@ func (t *target) peak(buf []byte, v view) {
 	if !moved {
 		return // nothing ran, so nothing was allocated and nothing waited
 	}
-	if from, ok := t.source.(stallSource); ok {
+	if from, ok := t.under().(stallSource); ok {
 		t.stalls.peak(from, &t.stats, at, v.groups, buf)
 	}
 	if !v.groups.Has(catalog.GroupMemory) {
