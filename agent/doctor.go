@@ -14,6 +14,7 @@ import (
 
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
 	"github.com/plimsoll/plimsoll/agent/internal/docker"
+	"github.com/plimsoll/plimsoll/agent/internal/inventory"
 	"github.com/plimsoll/plimsoll/agent/internal/sampler"
 )
 
@@ -35,7 +36,7 @@ func doctor(cfg config) int {
 	report.identity(eyes)
 	report.kernel(eyes)
 	report.docker(eyes)
-	report.containers(eyes, sampling, quiet)
+	report.containers(cfg, eyes, sampling, quiet)
 	report.kubernetes(eyes)
 	report.projects(eyes)
 	report.dataDir(cfg.dataDir)
@@ -127,10 +128,28 @@ func (r *report) swarm(ctx context.Context, e *eyes, info docker.Info) {
 	}
 }
 
-func (r *report) containers(e *eyes, sampling *sampler.Sampler, log *slog.Logger) {
+func (r *report) containers(cfg config, e *eyes, sampling *sampler.Sampler, log *slog.Logger) {
 	e.look(log, sampling)
 	live := e.table.Live(nil)
 	r.good("containers", "%d running", len(live))
+	asked, err := e.askNow(sampling)
+	switch {
+	case err != nil:
+		r.bad("docker-stats", "%d containers have no cgroup to be read here, and %v", asked, err)
+	case cfg.asksAll():
+		r.good("docker-stats", "the engine at %s tells the figures of %d containers, %s (--docker.stats=%s)", cfg.dockerHost, asked, askingCost, cfg.dockerStats)
+	case asked > 0:
+		r.good("docker-stats", "%d containers have no cgroup to be read here; the engine tells their figures, %s", asked, askingCost)
+	case cfg.dockerStats == statsNever:
+		r.unread(e, live)
+	}
+	if u := e.table.Unresolved(time.Now()); len(u) > 0 {
+		r.bad("containers", "%d cgroups belong to containers nobody names (first: %s): is the runtime that started them one this agent asks?", len(u), u[0].Path)
+	}
+}
+
+// unread tells of containers whose figures nobody has.
+func (r *report) unread(e *eyes, live []inventory.Container) {
 	unread := 0
 	for _, c := range live {
 		if _, err := e.fs.PathsOf(c.PID); err != nil {
@@ -138,10 +157,7 @@ func (r *report) containers(e *eyes, sampling *sampler.Sampler, log *slog.Logger
 		}
 	}
 	if unread > 0 {
-		r.bad("containers", "%d have no readable cgroup", unread)
-	}
-	if u := e.table.Unresolved(time.Now()); len(u) > 0 {
-		r.bad("containers", "%d cgroups belong to containers nobody names (first: %s): is the runtime that started them one this agent asks?", len(u), u[0].Path)
+		r.bad("containers", "%d have no readable cgroup, and --docker.stats=never", unread)
 	}
 }
 

@@ -73,7 +73,7 @@ func openEyes(cfg config, kept inventory.Ledger, log *slog.Logger, reg *promethe
 	if cfg.groups.Has(catalog.GroupLayers) {
 		e.layers = layers.New(layers.Config{Proc: cfg.rootProc, Metrics: reg})
 	}
-	if e.engine, err = docker.New(docker.Config{Host: cfg.dockerHost, SwarmInterval: time.Duration(cfg.interval), Metrics: reg}, log); err != nil {
+	if e.engine, err = docker.New(docker.Config{Host: cfg.dockerHost, SwarmInterval: time.Duration(cfg.interval), StatsInterval: time.Duration(cfg.interval), ForeignPIDs: cfg.asksAll(), Metrics: reg}, log); err != nil {
 		e.close()
 		return nil, fmt.Errorf("--docker.host=%s: %w", cfg.dockerHost, err)
 	}
@@ -146,6 +146,9 @@ func (e *eyes) samplerConfig(cfg config, out sampler.Appender, reg *prometheus.R
 		NodeLabels: e.where.shown, Sources: e.sources(), FS: e.fs, Node: e.host, Containers: e.table, Out: out, Budget: e.budget, Faults: e.faults,
 		Vanished: e.engine.Recheck,
 		Groups:   cfg.groups, SlowInterval: time.Duration(cfg.slowInterval), SlowBudget: time.Duration(cfg.slowBudget), Proc: cfg.rootProc,
+	}
+	if cfg.dockerStats != statsNever {
+		c.Ask, c.AskFirst = e.ask, cfg.asksAll()
 	}
 	if e.exits != nil {
 		c.Exits = e.exits

@@ -41,6 +41,7 @@ type config struct {
 	projectMap   string
 	mapEvery     settings.Duration
 	dockerHost   string
+	dockerStats  string
 	kubernetes   string
 	kubeconfig   string
 
@@ -66,7 +67,7 @@ func defaults() config {
 		interval: settings.Duration(15 * time.Second), peakInterval: settings.Duration(time.Second),
 		slowInterval: settings.Duration(time.Minute), slowBudget: settings.Duration(100 * time.Millisecond),
 		projectMap: mapOfCollector, mapEvery: settings.Duration(30 * time.Second),
-		dockerHost: "unix:///var/run/docker.sock", kubernetes: "auto",
+		dockerHost: "unix:///var/run/docker.sock", dockerStats: statsAuto, kubernetes: "auto",
 		rootCgroup: "/sys/fs/cgroup", rootProc: "/proc", rootSys: "/sys",
 		dataDir: "/var/lib/plimsoll-agent", spoolMaxBytes: 1 << 30, spoolMaxAge: settings.Duration(24 * time.Hour), spoolWhenFull: string(spool.DropOldest),
 		listen: "127.0.0.1:9751", logFormat: "text",
@@ -100,6 +101,7 @@ func (cfg *config) flags() *settings.Set {
 	f.StringVar(&cfg.projectMap, "project-map", cfg.projectMap, "`file` that says which project a container belongs to, or collector: ask the collector behind the first --remote-write.url")
 	f.Var(&cfg.mapEvery, "project-map.interval", "`time` between two looks for a new project map")
 	f.StringVar(&cfg.dockerHost, "docker.host", cfg.dockerHost, "`address` of the Docker engine, unix:// or tcp://")
+	f.StringVar(&cfg.dockerStats, "docker.stats", cfg.dockerStats, "ask the engine for the figures of containers, 3 ms each: `auto` (all of an engine that is not on a unix socket, else those without a readable cgroup), always or never")
 	f.StringVar(&cfg.kubernetes, "kubernetes", cfg.kubernetes, "read pods from the API server: `auto` (with a service account or a kubeconfig), on or off")
 	f.StringVar(&cfg.kubeconfig, "kubernetes.kubeconfig", cfg.kubeconfig, "`file` that says where the API server is (default: the service account of the agent's pod)")
 	f.Var(&cfg.idcNodeLabel, "idc.node-label", "`labels` of the Kubernetes or Swarm node that name the data centre, the first that is there counts; repeatable (default idc, topology.kubernetes.io/region, topology.kubernetes.io/zone)")
@@ -158,6 +160,9 @@ func (cfg *config) parse(args []string, stdout io.Writer, more ...func(*flag.Fla
 	}
 	if time.Duration(cfg.mapEvery) < 100*time.Millisecond {
 		return fmt.Errorf("--project-map.interval=%s is below 100ms", time.Duration(cfg.mapEvery))
+	}
+	if err := checkStats(cfg.dockerStats); err != nil {
+		return err
 	}
 	if _, err := kubernetes.ParseMode(cfg.kubernetes); err != nil {
 		return fmt.Errorf("--kubernetes=%w", err)

@@ -27,6 +27,9 @@ func once(cfg config) int {
 		return refuse(log, err)
 	}
 	eyes.look(log, sampling)
+	if _, err := eyes.askNow(sampling); err != nil {
+		log.Warn("the engine does not tell the figures of all containers", "reason", err)
+	}
 	sampling.Full()
 	if _, err := os.Stdout.Write(sampling.AppendText(nil)); err != nil {
 		log.Error("write the sample", "error", err)

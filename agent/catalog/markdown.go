@@ -64,6 +64,10 @@ every ` + "`--slow-interval`" + ` (60 s), spread over the rounds and within ` + 
 `
 
 const tableHead = `
+Where the figures of a container come from the Docker engine (` + "`--docker.stats`" + `: a remote engine, or a container without a cgroup that can be read) the names are the
+same. What the engine does not tell is absent: pressure, OOM kills other than by its events, the limit of swap, unreclaimable memory, on cgroup v2 the memory peak,
+and the slow groups; the CPU and working set peaks are those of whole intervals, throttled shares too.
+
 Of cAdvisor's metrics these are not sent: ` + "`container_cpu_usage_seconds_total`" + ` by CPU (beside ` + "`cpu=\"total\"`" + ` a sum would count twice), ` + "`container_tasks_state`" + ` and
 ` + "`container_cpu_load_*`" + ` (0 unless a netlink reader is switched on; pressure tells more), ` + "`container_referenced_bytes`" + ` (it clears bits of every process to count
 them), the figures of perf, resctrl and cpuset, the node's /proc/diskstats in each container, and what only some machines have
