@@ -202,10 +202,10 @@ func eventually(t *testing.T, what string, is func() bool) {
 func TestLiveAContainerIsToldAsItLives(t *testing.T) {
 	l := newLab(t, "")
 	l.connected()
-	id := l.run("life", container.Config{Cmd: []string{"sleep", "600"}, Labels: map[string]string{"project": "a2"}}, container.HostConfig{NetworkMode: "none"})
+	id := l.run("life", container.Config{Cmd: []string{"sleep", "600"}, Labels: map[string]string{"project": "shop"}}, container.HostConfig{NetworkMode: "none"})
 	l.story(id, "started")
 	c := l.ledger.last(id, "started").c
-	if c.PID <= 1 || c.Name != prefix+"life" || c.Image != testImage || c.Labels["project"] != "a2" || c.NetworkMode != "none" || c.Health != HealthNone {
+	if c.PID <= 1 || c.Name != prefix+"life" || c.Image != testImage || c.Labels["project"] != "shop" || c.NetworkMode != "none" || c.Health != HealthNone {
 		t.Errorf("told %+v", c)
 	}
 	proc, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(c.PID), "cgroup"))
