@@ -8,7 +8,9 @@ import (
 	"math"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/docker/docker/api/types/container"
@@ -25,36 +27,42 @@ func busy(usage time.Duration) container.StatsResponse {
 
 func TestFiguresAreAskedForAtOnceAndThenEveryInterval(t *testing.T) {
 	onStage(t, func(p *puppet, e *Engine, _ *ledger, _ func() []string) {
-		asked, answered := 0, 0
+		var asked, answered atomic.Int64
 		p.figuresOf = func(cgroup.ContainerID) (container.StatsResponse, error) {
-			asked++
-			return busy(time.Duration(asked) * time.Second), nil
+			return busy(time.Duration(asked.Add(1)) * time.Second), nil
 		}
-		f := e.Figures("c1", func(cgroup.ContainerID) { answered++ })
+		f := e.Figures("c1", func(cgroup.ContainerID) { answered.Add(1) })
 		time.Sleep(time.Millisecond)
 		var st cgroup.Stats
 		if err := f.Read(&st, nil); err != nil || st.CPUUsage != time.Second || !st.Has.All(cgroup.HasCPUUsage|cgroup.HasCPUQuota|cgroup.HasCPUPeriods) {
 			t.Errorf("a moment later: %v, %+v", err, st)
 		}
 		time.Sleep(45 * time.Second)
-		if asked != 4 || answered != 4 {
-			t.Errorf("asked %d times, answered %d times in 45 s, want 4", asked, answered)
+		synctest.Wait()
+		if asked.Load() != 4 || answered.Load() != 4 {
+			t.Errorf("asked %d times, answered %d times in 45 s, want 4", asked.Load(), answered.Load())
 		}
 		f.Close()
 		time.Sleep(time.Minute)
-		if asked != 4 {
-			t.Errorf("asked %d times after it was closed", asked-4)
+		if asked.Load() != 4 {
+			t.Errorf("asked %d times after it was closed", asked.Load()-4)
 		}
 	})
 }
 
 func TestFiguresThatAreNotRenewedAreNone(t *testing.T) {
 	onStage(t, func(p *puppet, e *Engine, _ *ledger, _ func() []string) {
-		failure := error(nil)
-		p.figuresOf = func(cgroup.ContainerID) (container.StatsResponse, error) { return busy(time.Second), failure }
+		var failure atomic.Pointer[error]
+		p.figuresOf = func(cgroup.ContainerID) (container.StatsResponse, error) {
+			if err := failure.Load(); err != nil {
+				return container.StatsResponse{}, *err
+			}
+			return busy(time.Second), nil
+		}
+		fail := func(err error) { failure.Store(&err) }
 		f := e.Figures("c1", nil)
 		time.Sleep(time.Millisecond)
-		failure = errors.New("engine is busy")
+		fail(errors.New("engine is busy"))
 		time.Sleep(44 * time.Second)
 		if !f.Fresh() {
 			t.Error("44 s old is not fresh any more")
@@ -67,7 +75,7 @@ func TestFiguresThatAreNotRenewedAreNone(t *testing.T) {
 		if !f.Last(&st) || st.CPUUsage != time.Second {
 			t.Errorf("the last figures are lost: %+v", st)
 		}
-		failure = errNoSuchContainer
+		fail(errNoSuchContainer)
 		time.Sleep(15 * time.Second)
 		if err := f.Read(&st, nil); !errors.Is(err, cgroup.ErrGone) {
 			t.Errorf("the engine does not have it any more: %v", err)
