@@ -139,7 +139,7 @@ func build(cfg config, log *slog.Logger) (c *collector, err error) {
 	if c.roster, err = roster.Open(roster.Config{File: cfg.nodesFile, Nodes: c.nodes.List, Most: cfg.limitNodes}, log, reg); err != nil {
 		return c, configError{fmt.Errorf("--inventory.nodes: %w", err)}
 	}
-	c.ingest, err = ingest.New(ingest.Config{Limits: cfg.limits(), Journal: c.journal, Nodes: c.nodes, Roster: c.roster, EventMetrics: eventMetrics(), OnEvent: c.rules.Kick}, c.engine, log, reg)
+	c.ingest, err = ingest.New(ingest.Config{Limits: cfg.limits(), Journal: c.journal, Nodes: c.nodes, Roster: c.roster, Missing: placeLabels, EventMetrics: eventMetrics(), OnEvent: c.rules.Kick}, c.engine, log, reg)
 	if err != nil {
 		return c, configError{err}
 	}

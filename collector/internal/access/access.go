@@ -6,6 +6,7 @@
 package access
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -146,9 +147,23 @@ func (a *Access) Require(scope Scope, next http.Handler) http.Handler {
 		case scope != Known && !caller.may(scope):
 			a.refuse(w, r, http.StatusForbidden, "forbidden", fmt.Sprintf("token %q has not the scope %s", caller.Name, scope))
 		default:
+			if caller.place != (Place{}) {
+				r = r.WithContext(context.WithValue(r.Context(), placeKey{}, caller.place))
+			}
 			next.ServeHTTP(w, r)
 		}
 	})
+}
+
+// Place is where the senders that share a token stand: the data centre and the cluster for series that come without them.
+type Place struct{ IDC, Cluster string }
+
+type placeKey struct{}
+
+// PlaceOf is the place of the token that came with a request, zero without one.
+func PlaceOf(r *http.Request) Place {
+	p, _ := r.Context().Value(placeKey{}).(Place)
+	return p
 }
 
 func (a *Access) refuse(w http.ResponseWriter, r *http.Request, code int, kind, text string) {

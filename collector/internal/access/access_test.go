@@ -235,3 +235,30 @@ func TestACallerWithoutACertificateOfTheAuthorityGetsNoConnection(t *testing.T) 
 		t.Errorf("a stranger: %d", code)
 	}
 }
+
+func TestATokenSaysWhereItsSendersStand(t *testing.T) {
+	file := "tokens:\n  - {name: east, sha256: " + fmt.Sprintf("%x", sha256.Sum256([]byte("s"))) + ", scopes: [write], place: {idc: sh-east, cluster: k1}}\n" + entry("other", "o", "write")
+	a, err := open(Config{Listen: "127.0.0.1:0", TokensFile: write(t, "tokens.yaml", file)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for secret, want := range map[string]Place{"s": {IDC: "sh-east", Cluster: "k1"}, "o": {}} {
+		var got Place
+		r := httptest.NewRequest("POST", "/api/v1/write", nil)
+		r.Header.Set("Authorization", "Bearer "+secret)
+		a.Require(Write, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = PlaceOf(r) })).ServeHTTP(httptest.NewRecorder(), r)
+		if got != want {
+			t.Errorf("token %q stands at %v, want %v", secret, got, want)
+		}
+	}
+	for _, c := range []struct{ place, want string }{
+		{"{rack: 3}", `tokens.yaml:2: unknown field "rack"`},
+		{"{idc: ''}", "tokens.yaml:2: idc"},
+		{"[sh-east]", "tokens.yaml:2: expected fields"},
+	} {
+		_, err := open(Config{Listen: "127.0.0.1:0", TokensFile: write(t, "tokens.yaml", strings.Replace(file, "{idc: sh-east, cluster: k1}", c.place, 1))})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("place %s: %v, want %q", c.place, err, c.want)
+		}
+	}
+}

@@ -19,6 +19,7 @@ type token struct {
 	Name   string
 	sum    [sha256.Size]byte
 	scopes []Scope
+	place  Place
 }
 
 func (t token) may(scope Scope) bool {
@@ -34,6 +35,7 @@ const mostTokens = 10_000
 //	  - name: agents of east
 //	    sha256: 64 hex digits, as `printf %s SECRET | sha256sum` prints
 //	    scopes: [write]
+//	    place: {idc: sh-east, cluster: k1}   # optional; for series that come without
 //
 // Any other field is an error, so that no restriction someone wrote down is silently not applied.
 func readTokens(path string) ([]token, error) {
@@ -92,7 +94,7 @@ func atLine(path string, err error) error {
 }
 
 func parseToken(path string, node *yaml.Node) (token, error) {
-	fields, err := fieldsOf(path, node, "name", "sha256", "scopes")
+	fields, err := fieldsOf(path, node, "name", "sha256", "scopes", "place")
 	if err != nil {
 		return token{}, err
 	}
@@ -121,7 +123,35 @@ func parseToken(path string, node *yaml.Node) (token, error) {
 		}
 		t.scopes = append(t.scopes, scope)
 	}
+	if fields["place"] != nil {
+		if t.place, err = parsePlace(path, t.Name, fields["place"]); err != nil {
+			return token{}, err
+		}
+	}
 	return t, nil
+}
+
+// longestPlace bounds the names of a place, in bytes; they become label values.
+const longestPlace = 200
+
+func parsePlace(path, name string, node *yaml.Node) (Place, error) {
+	fields, err := fieldsOf(path, node, "idc", "cluster")
+	if err != nil {
+		return Place{}, err
+	}
+	for label, value := range fields {
+		if value.Kind != yaml.ScalarNode || value.Value == "" || len(value.Value) > longestPlace {
+			return Place{}, fmt.Errorf("%s:%d: %s of token %q is not a name of 1 to %d bytes", path, value.Line, label, name, longestPlace)
+		}
+	}
+	var p Place
+	if v := fields["idc"]; v != nil {
+		p.IDC = v.Value
+	}
+	if v := fields["cluster"]; v != nil {
+		p.Cluster = v.Value
+	}
+	return p, nil
 }
 
 // fieldsOf are the values of a mapping by name; a name that is not known, or comes twice, is an error.

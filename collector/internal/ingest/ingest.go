@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,6 +23,7 @@ import (
 	"time"
 
 	"github.com/VictoriaMetrics/VictoriaMetrics/lib/prompb"
+	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -51,6 +53,8 @@ type Config struct {
 	Nodes *Nodes
 	// Roster learns of the nodes that clusters tell of. nil: nobody wants to know.
 	Roster interface{ Observe([]prompb.TimeSeries) }
+	// Missing are labels for those series of a request that lack them. nil: none.
+	Missing func(*http.Request) []prompb.Label
 	// EventMetrics are metrics whose every change someone waits for; OnEvent is called after a change has been stored.
 	EventMetrics []string
 	OnEvent      func()
@@ -66,6 +70,7 @@ type Handler struct {
 	nodes   *Nodes
 	roster  interface{ Observe([]prompb.TimeSeries) }
 	events  *events
+	missing func(*http.Request) []prompb.Label
 
 	requests chan struct{} // being served, their bodies being read
 	decoding chan struct{} // in memory decompressed
@@ -95,7 +100,7 @@ func New(cfg Config, store Store, log *slog.Logger, reg prometheus.Registerer) (
 	if err != nil {
 		return nil, fmt.Errorf("zstd decoder: %w", err)
 	}
-	h := &Handler{limits: limits, store: store, journal: cfg.Journal, nodes: cfg.Nodes, roster: cfg.Roster, events: newEvents(cfg.EventMetrics, cfg.OnEvent), log: log, zstd: dec, m: newMetrics(reg, store),
+	h := &Handler{limits: limits, store: store, journal: cfg.Journal, nodes: cfg.Nodes, roster: cfg.Roster, missing: cfg.Missing, events: newEvents(cfg.EventMetrics, cfg.OnEvent), log: log, zstd: dec, m: newMetrics(reg, store),
 		requests: make(chan struct{}, limits.Concurrency), decoding: make(chan struct{}, decoders)}
 	h.buffers.New = func() any { return new(buffers) }
 	return h, nil
@@ -179,7 +184,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) *refusal {
 		return answer
 	}
 	buf.decoded = decoded
-	answer = h.ingest(decoded, batch)
+	var missing []prompb.Label
+	if h.missing != nil {
+		missing = h.missing(r)
+	}
+	answer = h.ingest(decoded, batch, missing)
 	h.nodes.compareClock(batch.Agent, r.Header, came)
 	return answer
 }
@@ -222,7 +231,7 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, buf *buffers)
 }
 
 // ingest stores the message in body, which batch holds compressed. The decoded labels point into body.
-func (h *Handler) ingest(body []byte, batch journal.Batch) *refusal {
+func (h *Handler) ingest(body []byte, batch journal.Batch, missing []prompb.Label) *refusal {
 	size, err := measure(body)
 	if err != nil {
 		return refuse(http.StatusBadRequest, "not a remote write 1.0 message: %v", err)
@@ -241,7 +250,32 @@ func (h *Handler) ingest(body []byte, batch journal.Batch) *refusal {
 	if err != nil {
 		return refuse(http.StatusBadRequest, "not a remote write 1.0 message: %v", err)
 	}
+	if complete(wr.Timeseries, missing) {
+		// The journal keeps what is stored: a replay knows nothing of tokens.
+		message := wr.MarshalProtobuf(nil)
+		if int64(len(message)) > h.limits.DecodedBytes {
+			return refuse(http.StatusRequestEntityTooLarge, "with the token's idc and cluster the message has %d bytes, the most is %d (--limit.write-decoded); send smaller batches", len(message), h.limits.DecodedBytes)
+		}
+		batch.Encoding, batch.Body = "snappy", snappy.Encode(nil, message)
+	}
 	return h.storeValid(wr, batch)
+}
+
+// complete gives every series the labels it lacks, and reports whether any did.
+func complete(tss []prompb.TimeSeries, missing []prompb.Label) (changed bool) {
+	if len(missing) == 0 {
+		return false
+	}
+	for i := range tss {
+		labels := tss[i].Labels
+		for _, l := range missing {
+			if !slices.ContainsFunc(labels, func(has prompb.Label) bool { return has.Name == l.Name }) {
+				labels, changed = append(slices.Clip(labels), l), true // clipped: what follows belongs to the next series
+			}
+		}
+		tss[i].Labels = labels
+	}
+	return changed
 }
 
 func (h *Handler) storeValid(wr *prompb.WriteRequest, batch journal.Batch) *refusal {
