@@ -331,13 +331,6 @@ func cadvisorPeer(t *testing.T) string {
 
 const conformanceImage = "plimsoll-bb:test"
 
-func runDocker(t *testing.T, args ...string) {
-	t.Helper()
-	if out, err := exec.Command("docker", args...).CombinedOutput(); err != nil {
-		t.Fatalf("docker %s: %v: %s", strings.Join(args, " "), err, out)
-	}
-}
-
 func crewNames(prefix string) []string {
 	var names []string
 	for name := range crew {
