@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -42,6 +43,7 @@ func needDocker(t *testing.T) {
 	needProgram(t, "docker")
 	out, err := exec.Command("docker", "version", "--format", "{{.Server.Version}}").CombinedOutput()
 	need(t, err == nil, "no dockerd answers: "+strings.TrimSpace(string(out)))
+	keepNetworks(t)
 }
 
 // output runs a command and returns what it says; its failure fails the test.
@@ -167,4 +169,18 @@ func has(collector, token, expression string) error {
 		return errors.New("no series of " + expression)
 	}
 	return nil
+}
+
+// keepNetworks holds off, until the test ends, tests of other packages that make the engine leave a Swarm: that cuts the
+// published ports of running containers. They take the same lock alone.
+func keepNetworks(t *testing.T) {
+	t.Helper()
+	lock, err := os.OpenFile(filepath.Join(os.TempDir(), "plimsoll-test-networks.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { lock.Close() })
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_SH); err != nil {
+		t.Fatal(err)
+	}
 }

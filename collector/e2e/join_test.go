@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -96,6 +97,20 @@ const spin = "while :; do :; done"
 // application is the same one on every runtime.
 type application struct{ project, workload string }
 
+// alone waits, and holds off until the test ends, tests of other packages that reach containers over published ports: leaving a
+// Swarm cuts those.
+func alone(t *testing.T) {
+	t.Helper()
+	lock, err := os.OpenFile(filepath.Join(os.TempDir(), "plimsoll-test-networks.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { lock.Close() })
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // joinSwarm makes the engine a Swarm of one node, until the test ends.
 func joinSwarm(t *testing.T) {
 	t.Helper()
@@ -109,6 +124,7 @@ func joinSwarm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	alone(t)
 	docker(t, "swarm", "init", "--advertise-addr=127.0.0.1", "--listen-addr=127.0.0.1:"+port)
 	t.Cleanup(func() {
 		docker(t, "swarm", "leave", "--force")
