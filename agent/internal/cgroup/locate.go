@@ -2,14 +2,10 @@ package cgroup
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 )
 
 // LocatePod finds the cgroup of a container in a pod by the layouts the kubelet makes with either of its cgroup drivers below its default
@@ -52,28 +48,7 @@ const mostInspected = 512
 
 // InitPID is the oldest process of a cgroup, in the reader's PID namespace: of a container its first process, whose end is the container's.
 // ErrGone where the cgroup does not exist.
-func (f FS) InitPID(p Paths) (int, error) {
-	err := fmt.Errorf("cgroup %q is in no hierarchy: %w", p.ID(), ErrGone)
-	for h, rel := range p.rel {
-		if rel == "" || f.mounts[h] == "" {
-			continue
-		}
-		name := filepath.Join(f.mounts[h], rel, "cgroup.procs")
-		b, readErr := os.ReadFile(name)
-		if errors.Is(readErr, fs.ErrNotExist) || errors.Is(readErr, syscall.ENODEV) {
-			err = fmt.Errorf("read %s: %w", name, ErrGone)
-			continue
-		}
-		if readErr != nil {
-			return 0, fmt.Errorf("read %s: %w", name, readErr)
-		}
-		if pid := f.oldest(b); pid > 0 {
-			return pid, nil
-		}
-		err = fmt.Errorf("read %s: no process of this PID namespace in it", name)
-	}
-	return 0, err
-}
+func (f FS) InitPID(p Paths) (int, error) { return f.processOf(p, f.oldest) }
 
 // oldest compares the processes of a cgroup.procs file; the lower PID is older among those that started in the same clock tick.
 func (f FS) oldest(procs []byte) (oldest int) {
