@@ -3,7 +3,6 @@ package sampler_test
 import (
 	"fmt"
 	"log/slog"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -224,38 +223,4 @@ func TestTheWorstSecondOfThrottlingAndStallingShows(t *testing.T) {
 			t.Errorf("of an idle interval %v, want 0", v)
 		}
 	})
-}
-
-// nowhere is a spool that keeps nothing.
-type nowhere struct{}
-
-func (nowhere) Append([]byte, int) (uint64, error) { return 0, nil }
-
-func TestARoundAllocatesNothingPerContainer(t *testing.T) {
-	allocations := func(containers int) (full, peaks float64) {
-		k, in := newKernel(t), &scripted{}
-		for i := range containers {
-			e := born("web", 1)
-			e.Container.ID = cgroup.ContainerID(fmt.Sprintf("%064x", i+1))
-			e.Container.CgroupPath = "/docker/" + string(e.Container.ID)
-			if err := os.CopyFS(filepath.Join(k.root, e.Container.CgroupPath), os.DirFS(filepath.Join(k.root, "docker", string(idA)))); err != nil {
-				t.Fatal(err)
-			}
-			in.events = append(in.events, e)
-		}
-		s := with(t, k, in, nowhere{}, "", "", func(c *sampler.Config) { c.SlowInterval = 10_000 * time.Hour })
-		s.Full()
-		s.Full()
-		full, peaks = math.Inf(1), math.Inf(1)
-		for range 5 { // the runtime's own allocations count too: the quietest run tells
-			full, peaks = min(full, testing.AllocsPerRun(10, s.Full)), min(peaks, testing.AllocsPerRun(10, s.Peaks))
-		}
-		return full, peaks
-	}
-	oneFull, onePeaks := allocations(1)
-	manyFull, manyPeaks := allocations(41)
-	if manyFull > oneFull || manyPeaks > onePeaks {
-		t.Errorf("a full round of 1 container allocates %v times, of 41 %v; the peaks %v and %v", oneFull, manyFull, onePeaks, manyPeaks)
-	}
-	t.Logf("a full round allocates %v times, the peaks %v, whatever the number of containers", manyFull, manyPeaks)
 }

@@ -33,14 +33,15 @@ func (s *Sampler) sampleNode() {
 	s.batch.add(s.node.set, at)
 
 	s.machine.Begin()
-	for id, value := range map[catalog.ID]float64{
-		catalog.MachineCores:         float64(m.Cores),
-		catalog.MachinePhysicalCores: float64(m.PhysicalCores),
-		catalog.MachineSockets:       float64(m.Sockets),
-		catalog.MachineMemory:        float64(m.MemoryBytes),
+	for _, one := range [...]struct {
+		id    catalog.ID
+		value float64
+	}{
+		{catalog.MachineCores, float64(m.Cores)}, {catalog.MachinePhysicalCores, float64(m.PhysicalCores)},
+		{catalog.MachineSockets, float64(m.Sockets)}, {catalog.MachineMemory, float64(m.MemoryBytes)},
 	} {
-		if value > 0 {
-			s.machine.Put(id, value)
+		if one.value > 0 {
+			s.machine.Put(one.id, one.value)
 		}
 	}
 	if m.MemoryBytes > 0 {
@@ -58,21 +59,20 @@ func truth(b bool) float64 {
 
 // sampleCgroups follows SetCgroups and samples what it named.
 func (s *Sampler) sampleCgroups() {
-	wanted := make(map[string]bool, len(s.wanted))
 	for _, path := range s.wanted {
-		wanted[path] = true
-		if s.cgroups[path] != nil {
+		if t := s.cgroups[path]; t != nil {
+			t.round = s.round
 			continue
 		}
 		group, err := s.cfg.FS.Open(s.cfg.FS.PathsFor(path), cgroup.Options{Budget: s.cfg.Budget, Faults: s.cfg.Faults})
 		if err != nil {
 			continue // gone again, or not readable: the walk says so
 		}
-		s.cgroups[path] = &target{source: group, set: series.New(cgroupLabels(s.cfg.NodeLabels, path))}
+		s.cgroups[path] = &target{source: group, set: series.New(cgroupLabels(s.cfg.NodeLabels, path)), round: s.round}
 	}
 	for path, t := range s.cgroups {
 		err := t.read(s.buf, s.view)
-		if !wanted[path] || errors.Is(err, cgroup.ErrGone) {
+		if t.round != s.round || errors.Is(err, cgroup.ErrGone) {
 			s.batch.end(t.set, t.at.UnixMilli())
 			t.source.Close()
 			delete(s.cgroups, path)

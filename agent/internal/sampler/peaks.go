@@ -31,14 +31,14 @@ type stalls struct {
 // stallBits are the pressures in the order of waited.
 var stallBits = [3]cgroup.Has{cgroup.HasCPUPressure, cgroup.HasMemoryPressure, cgroup.HasIOPressure}
 
-// peak looks at a cgroup whose CPU moved; nothing waits where nothing runs.
-func (s *stalls) peak(from stallSource, st *cgroup.Stats, at time.Time, groups catalog.Groups, buf []byte) {
-	var now cgroup.Stats
-	if st.Has&cgroup.HasCPUQuota != 0 && groups.Has(catalog.GroupCPU) && from.ReadBandwidth(&now, buf) == nil {
-		s.sawPeriods(&now)
+// peak looks at a cgroup whose CPU moved; nothing waits where nothing runs. st is its newest full reading, now is written over.
+func (s *stalls) peak(from stallSource, st, now *cgroup.Stats, at time.Time, groups catalog.Groups, buf []byte) {
+	now.Has = 0
+	if st.Has&cgroup.HasCPUQuota != 0 && groups.Has(catalog.GroupCPU) && from.ReadBandwidth(now, buf) == nil {
+		s.sawPeriods(now)
 	}
-	if groups.Has(catalog.GroupPressurePeaks) && from.ReadPressure(&now, buf) == nil {
-		s.sawPressure(&now, at)
+	if groups.Has(catalog.GroupPressurePeaks) && from.ReadPressure(now, buf) == nil {
+		s.sawPressure(now, at)
 	}
 }
 

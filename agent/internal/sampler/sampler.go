@@ -104,6 +104,7 @@ type Sampler struct {
 	ended    []cgroup.ContainerID // those
 	answered []cgroup.ContainerID // containers the engine has answered for
 	buf      []byte               // kernel files are read into it
+	glance   cgroup.Stats         // what a one-second reading finds
 	batch    batch
 	events   []inventory.Event
 	live     []inventory.Container
@@ -276,10 +277,10 @@ func (s *Sampler) Peaks() {
 		case t.family != nil && t.family.idle && !t.cpuAt.IsZero():
 			t.sawCPU(t.newestCPU, time.Now())
 		default:
-			t.peak(s.buf, s.view)
+			t.peak(s.buf, &s.glance, s.view)
 		}
 	}
-	s.node.peak(s.buf, s.view)
+	s.node.peak(s.buf, &s.glance, s.view)
 }
 
 // SetCgroups names the cgroups besides containers (slices) to show from the next round on; safe for concurrent use.

@@ -24,25 +24,27 @@ type sourced struct {
 	round uint64 // in which it was last asked for
 }
 
-// sampleSources adds the sets of every source to the batch and ends those that no source has any more. idc and cluster are part of a
-// set's key, so a set under old ones ends too.
-func (s *Sampler) sampleSources() {
-	of := func(labels ...wire.Label) *series.Set {
-		labels = append(labels, wire.Label{Name: "cluster", Value: s.cfg.NodeLabels.Cluster}, wire.Label{Name: "idc", Value: s.cfg.NodeLabels.IDC})
-		s.key = wire.AppendLabels(s.key[:0], labels)
-		k := s.sourced[string(s.key)]
-		if k == nil {
-			k = &sourced{set: series.New(labels)}
-			s.sourced[string(s.key)] = k
-		}
-		if k.round != s.round {
-			k.round = s.round
-			k.set.Begin()
-		}
-		return k.set
+// sourcedSet is what a source's Collect is given: the set with these labels and idc and cluster, which are part of its key.
+func (s *Sampler) sourcedSet(labels ...wire.Label) *series.Set {
+	labels = append(labels, wire.Label{Name: "cluster", Value: s.cfg.NodeLabels.Cluster}, wire.Label{Name: "idc", Value: s.cfg.NodeLabels.IDC})
+	s.key = wire.AppendLabels(s.key[:0], labels)
+	k := s.sourced[string(s.key)]
+	if k == nil {
+		k = &sourced{set: series.New(labels)}
+		s.sourced[string(s.key)] = k
 	}
+	if k.round != s.round {
+		k.round = s.round
+		k.set.Begin()
+	}
+	return k.set
+}
+
+// sampleSources adds the sets of every source to the batch and ends those that no source has any more, those under an old idc or cluster
+// included.
+func (s *Sampler) sampleSources() {
 	for _, source := range s.cfg.Sources {
-		source.Collect(of)
+		source.Collect(s.sourcedSet)
 	}
 	now := time.Now().UnixMilli()
 	for key, k := range s.sourced {

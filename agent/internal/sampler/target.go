@@ -108,8 +108,8 @@ func (t *target) putContainer() {
 	}
 }
 
-// peak takes the one-second reading. What can not be read is left to the full reading to report.
-func (t *target) peak(buf []byte, v view) {
+// peak takes the one-second reading, with now as its paper. What can not be read is left to the full reading to report.
+func (t *target) peak(buf []byte, now *cgroup.Stats, v view) {
 	usage, ok, err := t.source.ReadCPU(buf)
 	if err != nil || !ok {
 		return
@@ -120,7 +120,7 @@ func (t *target) peak(buf []byte, v view) {
 		return // nothing ran, so nothing was allocated and nothing waited
 	}
 	if from, ok := t.under().(stallSource); ok {
-		t.stalls.peak(from, &t.stats, at, v.groups, buf)
+		t.stalls.peak(from, &t.stats, now, at, v.groups, buf)
 	}
 	if !v.groups.Has(catalog.GroupMemory) {
 		return
