@@ -29,6 +29,10 @@ type Container struct {
 	Health                   Health
 	Paused                   bool
 	OOMKilled                bool // the engine has seen an out-of-memory kill in this life
+	// StopSignal is the number of the signal that a stop sends, where the image or the container says one; 0 is SIGTERM.
+	StopSignal int
+	// StopAsked is when the engine was last told in this life to stop the container; zero is never.
+	StopAsked time.Time
 }
 
 // Exit is how a life ended.
@@ -37,6 +41,8 @@ type Exit struct {
 	// Known is false when the end was missed and the engine could not say any more; Code is 0 then.
 	Known     bool
 	OOMKilled bool
+	// Asked tells that the engine was told to stop the container: docker stop, kill, restart or rm, a Swarm's update or scaling.
+	Asked bool
 }
 
 // Health is the state of the container's health check.
@@ -124,6 +130,7 @@ func inspectionOf(in container.InspectResponse, cgroupDriver string) (inspection
 		},
 		running: in.State.Running && !in.State.Restarting,
 	}
+	found.StopSignal = signalNumber(in.Config.StopSignal)
 	if in.HostConfig != nil {
 		found.CgroupParent = in.HostConfig.CgroupParent
 		found.NetworkMode = string(in.HostConfig.NetworkMode)

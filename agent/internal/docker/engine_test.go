@@ -232,7 +232,7 @@ func TestLiveAContainerIsToldAsItLives(t *testing.T) {
 	l.must(l.cli.ContainerRemove(t.Context(), string(id), container.RemoveOptions{Force: true}))
 	l.story(id, "started died started died gone")
 	died := l.ledger.last(id, "died")
-	if died.exit != (Exit{Code: 137, Known: true}) {
+	if died.exit != (Exit{Code: 137, Known: true, Asked: true}) {
 		t.Errorf("exit %+v", died.exit)
 	}
 	if late := died.seen.Sub(died.at); late > 150*time.Millisecond {
@@ -419,7 +419,7 @@ func TestLiveWhatHappensWhileTheEngineIsAwayIsToldAfterwards(t *testing.T) {
 	l.story(born, "started")
 	l.story(brief, "started died")
 	l.story(stays, "started")
-	if exit := l.ledger.last(dies, "died").exit; exit != (Exit{Code: 7, Known: true}) {
+	if exit := l.ledger.last(dies, "died").exit; exit != (Exit{Code: 7, Known: true, Asked: true}) {
 		t.Errorf("the exit in the meantime is told as %+v", exit)
 	}
 	if exit := l.ledger.last(brief, "died").exit; exit != (Exit{Code: 5, Known: true}) {

@@ -1,11 +1,13 @@
 package docker
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/docker/docker/api/types/events"
+	"golang.org/x/sys/unix"
 
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
 )
@@ -14,7 +16,7 @@ import (
 func followedActions() []events.Action {
 	return []events.Action{
 		events.ActionStart, events.ActionDie, events.ActionOOM, events.ActionHealthStatus, events.ActionRename,
-		events.ActionDestroy, events.ActionPause, events.ActionUnPause, events.ActionUpdate,
+		events.ActionKill, events.ActionDestroy, events.ActionPause, events.ActionUnPause, events.ActionUpdate,
 	}
 }
 
@@ -50,6 +52,37 @@ func eventOf(m events.Message) (event, bool) {
 func (ev event) exit(oomKilled bool) Exit {
 	code, err := strconv.Atoi(ev.attributes["exitCode"])
 	return Exit{Code: code, Known: err == nil, OOMKilled: oomKilled}
+}
+
+// stops tells whether a kill event is meant to end a container whose stop signal is stopSignal. Other signals tell a program something.
+func (ev event) stops(stopSignal int) bool {
+	switch signal := signalNumber(ev.attributes["signal"]); signal {
+	case 0:
+		return false
+	case stopSignal, int(unix.SIGINT), int(unix.SIGQUIT), int(unix.SIGKILL), int(unix.SIGTERM):
+		return true
+	default:
+		return false
+	}
+}
+
+// firstRealTime is SIGRTMIN as the C library and the engine count it.
+const firstRealTime = 34
+
+// signalNumber reads a signal as the engine writes it in events and configurations: 15, SIGTERM, TERM, SIGRTMIN+3. 0 is none it knows.
+func signalNumber(text string) int {
+	if n, err := strconv.Atoi(text); err == nil {
+		return n
+	}
+	name := "SIG" + strings.TrimPrefix(strings.ToUpper(text), "SIG")
+	if above, ok := strings.CutPrefix(name, "SIGRTMIN"); ok {
+		n, err := strconv.Atoi(cmp.Or(strings.TrimPrefix(above, "+"), "0"))
+		if err != nil {
+			return 0
+		}
+		return firstRealTime + n
+	}
+	return int(unix.SignalNum(name))
 }
 
 // container is what a start event alone tells, for a container the engine removed before it could be asked.

@@ -131,6 +131,9 @@ func (t *tracker) same(id cgroup.ContainerID, r *record, found inspection, now t
 }
 
 func (t *tracker) changed(r *record, c Container, at time.Time) {
+	if c.StopAsked.IsZero() {
+		c.StopAsked = r.told.StopAsked // an inspection does not tell
+	}
 	differs := !sameFacts(r.told, c)
 	r.told = c
 	if differs && r.live {
@@ -141,8 +144,14 @@ func (t *tracker) changed(r *record, c Container, at time.Time) {
 func (t *tracker) died(r *record, at time.Time, exit Exit) {
 	r.live, r.diedAt = false, at
 	r.oom = r.oom || exit.OOMKilled
+	asked := r.told.StopAsked
+	exit.Asked = !asked.IsZero() && at.Sub(asked) < stopPatience
 	t.sink.Died(r.told.ID, at, exit)
 }
+
+// stopPatience is how long after it was asked an end counts as asked for: engines wait 10 s by default and as long as they are told to. A
+// program may have taken the signal for something else and die of its own an hour later.
+const stopPatience = 10 * time.Minute
 
 func (t *tracker) destroyed(id cgroup.ContainerID, r *record, at time.Time) {
 	if r.live {
@@ -155,5 +164,5 @@ func (t *tracker) destroyed(id cgroup.ContainerID, r *record, at time.Time) {
 // sameFacts compares what a consumer can see change in a life. Labels can not.
 func sameFacts(a, b Container) bool {
 	return a.PID == b.PID && a.Name == b.Name && a.Image == b.Image && a.Health == b.Health && a.Paused == b.Paused &&
-		a.StartedAt.Equal(b.StartedAt) && a.CgroupPath == b.CgroupPath && a.NetworkMode == b.NetworkMode && a.RestartCount == b.RestartCount
+		a.StartedAt.Equal(b.StartedAt) && a.CgroupPath == b.CgroupPath && a.NetworkMode == b.NetworkMode && a.RestartCount == b.RestartCount && a.StopAsked.Equal(b.StopAsked)
 }

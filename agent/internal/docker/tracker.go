@@ -193,6 +193,11 @@ func (t *tracker) apply(ev event, now time.Time) {
 	default:
 		c := r.told
 		switch ev.action {
+		case events.ActionKill:
+			if !ev.stops(c.StopSignal) {
+				return
+			}
+			c.StopAsked = ev.at
 		case events.ActionRename:
 			c.Name = strings.TrimPrefix(ev.attributes["name"], "/")
 		case events.ActionPause:

@@ -28,6 +28,9 @@ func (d *diary) Changed(c Container, _ time.Time) {
 	if c.Paused {
 		text += " paused"
 	}
+	if !c.StopAsked.IsZero() {
+		text += " stopping"
+	}
 	d.line("%s", text)
 }
 func (d *diary) OOM(id cgroup.ContainerID, _ time.Time) { d.line("oom %s", id) }
@@ -38,6 +41,9 @@ func (d *diary) Died(id cgroup.ContainerID, _ time.Time, exit Exit) {
 	}
 	if exit.OOMKilled {
 		text += " oom"
+	}
+	if exit.Asked {
+		text += " asked"
 	}
 	d.line("%s", text)
 }
@@ -406,5 +412,77 @@ func TestWhatHappenedSinceTheAgentsRunBeforeIsTold(t *testing.T) {
 	s.on(21, events.ActionDie, "exitCode=137")
 	if want := []string{"oom c1", "died c1 code 137 oom"}; !slices.Equal(d.lines, want) {
 		t.Errorf("told %q, want %q", d.lines, want)
+	}
+}
+
+func TestAnEndIsToldAsAskedFor(t *testing.T) {
+	for _, c := range []struct {
+		sentence, image string
+		play            func(stage)
+		want            []string
+	}{
+		{"after a stop that the program answers with a code of its own", "", func(s stage) {
+			s.on(5, "kill", "signal=15")
+			s.on(6, "die", "exitCode=3")
+		}, []string{"changed c1 pid 77 web none stopping", "died c1 code 3 asked"}},
+		{"after the second signal of a stop", "", func(s stage) {
+			s.on(5, "kill", "signal=15")
+			s.on(15, "kill", "signal=9")
+			s.on(15.1, "die", "exitCode=137")
+			s.asked(1)
+			s.answer(exited(1, 15.1, 137), nil)
+		}, []string{"changed c1 pid 77 web none stopping", "changed c1 pid 77 web none stopping", "died c1 code 137 asked"}},
+		{"by the signal its image says", "SIGWINCH", func(s stage) {
+			s.on(5, "kill", "signal=28")
+			s.on(6, "die", "exitCode=0")
+		}, []string{"changed c1 pid 77 web none stopping", "died c1 code 0 asked"}},
+		{"although the engine was asked about the container meanwhile", "", func(s stage) {
+			s.on(5, "update")
+			s.on(5.1, "kill", "signal=15")
+			s.answer(running(1, 77), nil) // older than the kill
+			s.answer(running(1, 77), nil)
+			s.on(6, "die", "exitCode=143")
+		}, []string{"changed c1 pid 77 web none stopping", "died c1 code 143 asked"}},
+		{"although the event of the end was missed", "", func(s stage) {
+			s.on(5, "kill", "signal=15")
+			s.disconnected(second(5.1))
+			s.connected(Info{at: second(7)})
+			s.listed(nil, everyContainer, second(7))
+			s.answer(exited(1, 6, 143), nil)
+		}, []string{"changed c1 pid 77 web none stopping", "died c1 code 143 asked"}},
+		{"not after a signal that tells something else", "", func(s stage) {
+			s.on(5, "kill", "signal=1")
+			s.on(6, "die", "exitCode=1")
+		}, []string{"died c1 code 1"}},
+		{"not after a signal of which it took no notice", "", func(s stage) {
+			s.on(5, "kill", "signal=15")
+			s.on(5+600, "die", "exitCode=1")
+		}, []string{"changed c1 pid 77 web none stopping", "died c1 code 1"}},
+		{"not in its next life", "", func(s stage) {
+			s.on(5, "kill", "signal=15")
+			s.on(6, "die", "exitCode=143")
+			s.on(7.01, "start")
+			s.answer(running(7, 78), nil)
+			s.on(8, "die", "exitCode=1")
+		}, []string{"changed c1 pid 77 web none stopping", "died c1 code 143 asked", "started c1 pid 78 web", "died c1 code 1"}},
+	} {
+		t.Run(c.sentence, func(t *testing.T) {
+			s := newStage(t)
+			s.on(1.01, "start")
+			found := running(1, 77)
+			found.StopSignal = signalNumber(c.image)
+			s.answer(found, nil)
+			s.sink.lines = nil
+			c.play(s)
+			s.told(c.want...)
+		})
+	}
+}
+
+func TestSignalsByNameAndNumber(t *testing.T) {
+	for text, want := range map[string]int{"15": 15, "SIGTERM": 15, "term": 15, "QUIT": 3, "SIGWINCH": 28, "SIGRTMIN+3": 37, "RTMIN": 34, "": 0, "SIGRTMIN+x": 0, "nonsense": 0} {
+		if got := signalNumber(text); got != want {
+			t.Errorf("%q is %d, want %d", text, got, want)
+		}
 	}
 }

@@ -82,7 +82,9 @@ type Exit struct {
 	Code int
 	// Known is false when nobody could say how it ended; Code is 0 then.
 	Known, OOMKilled bool
-	Reason           Reason
+	// Asked tells that the runtime was told to stop the container, or the API server to delete its pod.
+	Asked  bool
+	Reason Reason
 }
 
 // Reason sorts exits.
@@ -93,8 +95,9 @@ const (
 	Unknown   Reason = iota // nobody could say
 	Completed               // code 0
 	Failed                  // any other code
-	Signalled               // by a signal: code 128 + its number; a stop counts here, as the program may not handle it
+	Signalled               // by a signal: code 128 + its number
 	KilledOOM               // the kernel ran out of memory for it
+	Stopped                 // asked for, whatever the code; the last one, as the ledger keeps counts by these numbers
 
 	reasonCount
 )
@@ -102,7 +105,7 @@ const (
 // Reasons are all there are.
 func Reasons() iter.Seq[Reason] {
 	return func(yield func(Reason) bool) {
-		for _, r := range [reasonCount]Reason{Completed, Failed, Signalled, KilledOOM, Unknown} {
+		for _, r := range [reasonCount]Reason{Completed, Stopped, Failed, Signalled, KilledOOM, Unknown} {
 			if !yield(r) {
 				return
 			}
@@ -121,6 +124,8 @@ func (r Reason) String() string {
 		return "signalled"
 	case KilledOOM:
 		return "oom_killed"
+	case Stopped:
+		return "stopped"
 	default:
 		return "unknown"
 	}
@@ -129,19 +134,24 @@ func (r Reason) String() string {
 // lastSignal is the highest signal number of Linux (SIGRTMAX).
 const lastSignal = 64
 
-func exitOf(code int, known, oomKilled bool) Exit {
-	e := Exit{Code: code, Known: known, OOMKilled: oomKilled}
+// killed is the code of an exit by SIGKILL, which is how the kernel ends what has no memory left.
+const killed = 128 + 9
+
+// sort finds the reason. oomNow tells that the kernel counted an out-of-memory kill a moment before: the flag alone may be that of a child
+// killed long ago, and may come later than the exit. Of a container that is being stopped, whatever else happens to it is no news.
+func (e Exit) sort(oomNow bool) Reason {
 	switch {
-	case oomKilled && (code != 0 || !known):
-		e.Reason = KilledOOM
-	case !known:
-		e.Reason = Unknown
-	case code == 0:
-		e.Reason = Completed
-	case code > 128 && code <= 128+lastSignal:
-		e.Reason = Signalled
+	case e.Asked:
+		return Stopped
+	case e.OOMKilled && (e.Code == killed || !e.Known), e.Code == killed && oomNow, e.Code != 0 && e.OOMKilled && oomNow:
+		return KilledOOM
+	case !e.Known:
+		return Unknown
+	case e.Code == 0:
+		return Completed
+	case e.Code > 128 && e.Code <= 128+lastSignal:
+		return Signalled
 	default:
-		e.Reason = Failed
+		return Failed
 	}
-	return e
 }

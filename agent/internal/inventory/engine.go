@@ -40,7 +40,7 @@ func (t *Table) Died(id cgroup.ContainerID, at time.Time, exit docker.Exit) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.told(at)
-	t.finish(id, at, exitOf(exit.Code, exit.Known, exit.OOMKilled))
+	t.finish(id, at, Exit{Code: exit.Code, Known: exit.Known, OOMKilled: exit.OOMKilled, Asked: exit.Asked})
 }
 
 // told moves the moment up to which the engine's news are in the table.

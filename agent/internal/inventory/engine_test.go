@@ -152,12 +152,12 @@ func TestLiveTheSlotCountsRestartsOfEveryKind(t *testing.T) {
 	if err := cli.ContainerRestart(t.Context(), id, container.StopOptions{Timeout: &now}); err != nil {
 		t.Fatal(err)
 	}
-	slotBecomes(t, table, "restarted", "live 1 oom 0 restarts 1 signalled 1")
+	slotBecomes(t, table, "restarted", "live 1 oom 0 restarts 1 stopped 1")
 	if err := cli.ContainerRemove(t.Context(), id, container.RemoveOptions{Force: true}); err != nil {
 		t.Fatal(err)
 	}
 	run(t, cli, "restarted", busy, container.HostConfig{})
-	slotBecomes(t, table, "restarted", "live 1 oom 0 restarts 2 signalled 2")
+	slotBecomes(t, table, "restarted", "live 1 oom 0 restarts 2 stopped 2")
 
 	run(t, cli, "loop", container.Config{Cmd: []string{"sh", "-c", "sleep 0.2; exit 1"}}, container.HostConfig{RestartPolicy: container.RestartPolicy{Name: "on-failure", MaximumRetryCount: 2}})
 	slotBecomes(t, table, "loop", "live 0 oom 0 restarts 2 error 3")

@@ -125,17 +125,21 @@ func TestForgottenSlotsLeaveTheLedger(t *testing.T) {
 }
 
 func TestAKillTheKernelCountedNamesTheExitThatFollows(t *testing.T) {
-	f := func(sentence string, code int, after time.Duration, want Reason) {
+	f := func(sentence string, exit docker.Exit, after time.Duration, want Reason) {
 		t.Helper()
+		exit.Known = true
 		table := newTable(t, Config{})
 		table.Started(web("a", 1), time.Now())
 		table.ReportOOMKills("a", table.Live(nil)[0].Life, 1)
-		table.Died("a", time.Now().Add(after), docker.Exit{Code: code, Known: true})
+		table.Died("a", time.Now().Add(after), exit)
 		if s := slotOf(t, table, "web"); s.Exits.Of(want) != 1 {
 			t.Errorf("%s: %s", sentence, counts(s))
 		}
 	}
-	f("the engine's flag is late", 137, 0, KilledOOM)
-	f("a child was killed, the container went on and was killed by hand", 137, time.Minute, Signalled)
-	f("a child was killed and the container gave up", 1, 0, Failed)
+	f("the engine's flag is late", docker.Exit{Code: 137}, 0, KilledOOM)
+	f("a child was killed, the container went on and was killed from outside", docker.Exit{Code: 137}, time.Minute, Signalled)
+	f("a child was killed and the container gave up", docker.Exit{Code: 1}, 0, Failed)
+	f("likewise, and the engine has seen the kill", docker.Exit{Code: 1, OOMKilled: true}, 0, KilledOOM)
+	f("a child was killed, the container went on and failed later", docker.Exit{Code: 1, OOMKilled: true}, time.Minute, Failed)
+	f("a child was killed, the container went on and was stopped", docker.Exit{Code: 143, OOMKilled: true, Asked: true}, time.Minute, Stopped)
 }

@@ -144,18 +144,12 @@ func (t *Table) finish(id cgroup.ContainerID, at time.Time, exit Exit) {
 	if exit.OOMKilled && !e.ooms.history { // of history the flag may tell a kill from before
 		t.countOOM(e, e.ooms.flagged(), at)
 	}
-	if exit.Code == killed && exit.Reason == Signalled && at.Sub(e.oomAt) < oomNews {
-		exit.OOMKilled, exit.Reason = true, KilledOOM // the engine's own flag may come later than its exit
-	}
+	exit.Reason = exit.sort(at.Sub(e.oomAt) < oomNews)
 	t.end(e, at, exit)
 }
 
-// killed is the code of an exit by SIGKILL, which is how the kernel ends what has no memory left. oomNews is how far back the
-// kernel's count of such kills may have grown for the two to be the same.
-const (
-	killed  = 128 + 9
-	oomNews = 5 * time.Second
-)
+// oomNews is how far back the count of out-of-memory kills may have grown for an exit to be one of them.
+const oomNews = 5 * time.Second
 
 // resolve gives e its labels, if its facts name it.
 func (t *Table) resolve(e *entry) {

@@ -69,7 +69,7 @@ func (p Pods) Died(id cgroup.ContainerID, at time.Time, exit kubernetes.Exit) {
 	if e == nil || e.engine != nil {
 		return
 	}
-	t.finish(id, at, exitOf(exit.Code, exit.Known, exit.OOMKilled))
+	t.finish(id, at, Exit{Code: exit.Code, Known: exit.Known, OOMKilled: exit.OOMKilled, Asked: exit.Asked})
 	e.removed = true // a restarted container of a pod has another ID
 }
 

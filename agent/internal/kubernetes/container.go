@@ -52,6 +52,8 @@ type Exit struct {
 	// Known is false when nobody could say: the pod is gone, or its status has moved on.
 	Known     bool
 	OOMKilled bool
+	// Asked tells that the pod's deletion had been asked for.
+	Asked bool
 }
 
 // Sink learns what happens to the containers of this node's pods, from one goroutine. Started and Died alternate for one ID.

@@ -20,6 +20,7 @@ type pod struct {
 	owner               owner
 	hostNetwork         bool
 	created             time.Time
+	deletion            time.Time      // when its deletion was asked for; zero while it is not
 	containers          []podContainer // in the order of the spec: init, then regular, then ephemeral
 	first               string         // name of the first regular container
 }
@@ -74,6 +75,12 @@ func podOf(p *corev1.Pod) *pod {
 	}
 	if hash := p.Annotations[configHash]; hash != "" && p.Annotations[configMirror] != "" {
 		q.static, q.cgroupUID = true, hash
+	}
+	if p.DeletionTimestamp != nil { // the end of the grace that was given
+		q.deletion = p.DeletionTimestamp.Time
+		if grace := p.DeletionGracePeriodSeconds; grace != nil {
+			q.deletion = q.deletion.Add(-time.Duration(*grace) * time.Second)
+		}
 	}
 	if o := metav1.GetControllerOf(p); o != nil {
 		q.owner = owner{kind: o.Kind, name: o.Name, uid: string(o.UID)}

@@ -72,7 +72,11 @@ func (h *heard) Died(id cgroup.ContainerID, at time.Time, exit Exit) {
 	for name, c := range h.live {
 		if c.ID == id {
 			delete(h.live, name)
-			h.log = append(h.log, fmt.Sprintf("died %s %s %d known=%v oom=%v", name, id, exit.Code, exit.Known, exit.OOMKilled))
+			line := fmt.Sprintf("died %s %s %d known=%v oom=%v", name, id, exit.Code, exit.Known, exit.OOMKilled)
+			if exit.Asked {
+				line += " asked"
+			}
+			h.log = append(h.log, line)
 		}
 	}
 }
@@ -312,11 +316,23 @@ func podsAreTold(t *testing.T, s *apiserver) {
 	if log := sink.happened(); !slices.Contains(log, "died full/web "+id("3")+" 137 known=true oom=true") {
 		t.Errorf("happened:\n%s", strings.Join(log, "\n"))
 	}
-	none := int64(0)
+	grace, none := int64(30), int64(0)
+	s.check(s.admin.CoreV1().Pods("shop").Delete(context.Background(), "full", metav1.DeleteOptions{GracePeriodSeconds: &grace}))
+	full, err = s.admin.CoreV1().Pods("shop").Get(context.Background(), "full", metav1.GetOptions{})
+	s.check(err)
+	stopped := running("web", "4", 1)
+	stopped.State = terminated("4", "Error", 143)
+	s.status(full, stopped)
 	s.check(s.admin.CoreV1().Pods("shop").Delete(context.Background(), "full", metav1.DeleteOptions{GracePeriodSeconds: &none}))
 	eventually(t, 10*time.Second, "the end of the pod is told", func() bool {
 		return !slices.ContainsFunc(sink.names(), func(name string) bool { return strings.HasPrefix(name, "full/") })
 	})
+	log := sink.happened()
+	for _, want := range []string{"died full/web " + id("4") + " 143 known=true oom=false asked", "died full/sidecar " + id("1") + " 0 known=false oom=false asked"} {
+		if !slices.Contains(log, want) {
+			t.Errorf("want %q, happened:\n%s", want, strings.Join(log, "\n"))
+		}
+	}
 }
 
 // A container that starts and is killed between two reports of the kubelet.

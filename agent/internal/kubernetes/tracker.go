@@ -91,8 +91,12 @@ func (t *tracker) seeContainer(r *record, k *podContainer, workload string, now 
 func (t *tracker) end(r *record, c Container, e end) {
 	delete(r.live, c.Name)
 	r.dead[c.Name] = [2]cgroup.ContainerID{c.ID, r.dead[c.Name][0]}
+	e.exit.Asked = e.exit.Asked || !r.pod.deletion.IsZero() && e.at.After(r.pod.deletion.Add(-clockSkew))
 	t.sink.Died(c.ID, e.at, e.exit)
 }
+
+// clockSkew is how far the clock of the API server, which dates the deletion, may be ahead of the node's, which dates the end.
+const clockSkew = 5 * time.Second
 
 // endIn finds how life id ended; unknown if the status does not tell any more.
 func endIn(k *podContainer, id cgroup.ContainerID, now time.Time) end {
@@ -118,7 +122,7 @@ func (t *tracker) deleted(p *pod, now time.Time) {
 func (t *tracker) remove(uid string, now time.Time) {
 	r := t.pods[uid]
 	for _, c := range r.live {
-		t.end(r, c, end{id: c.ID, at: now})
+		t.end(r, c, end{id: c.ID, at: now, exit: Exit{Asked: true}})
 	}
 	delete(t.pods, uid)
 	t.sink.PodGone(r.pod.cgroupUID)

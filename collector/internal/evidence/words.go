@@ -27,7 +27,7 @@ func lastExit(last releases.Sample, codes map[string]float64) string {
 	text := last.Labels["reason"]
 	if code, known := codes[exit(last.Labels)]; known {
 		text += fmt.Sprintf(", exit code %.0f", code)
-		if code > 128 && (last.Labels["reason"] == "signalled" || last.Labels["reason"] == "oom_killed") {
+		if code > 128 && (last.Labels["reason"] == "signalled" || last.Labels["reason"] == "stopped" || last.Labels["reason"] == "oom_killed") {
 			text += fmt.Sprintf(" (signal %.0f)", code-128)
 		}
 	}

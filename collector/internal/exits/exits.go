@@ -33,7 +33,7 @@ type Exit struct {
 
 	Start  *time.Time `json:"start,omitempty"`
 	End    time.Time  `json:"end"`
-	Reason string     `json:"reason"`              // completed, error, signalled, oom_killed or unknown
+	Reason string     `json:"reason"`              // completed, stopped, error, signalled, oom_killed or unknown
 	Code   *int       `json:"exit_code,omitempty"` // 128 + number for a signal
 	Signal int        `json:"signal,omitempty"`    // that number
 
@@ -143,7 +143,7 @@ func (e *Exit) set(metric string, value float64) {
 	case codeMetric:
 		code := int(value)
 		e.Code = &code
-		if (e.Reason == "signalled" || e.Reason == "oom_killed") && code > 128 {
+		if (e.Reason == "signalled" || e.Reason == "stopped" || e.Reason == "oom_killed") && code > 128 {
 			e.Signal = code - 128
 		}
 	case cpuMetric:
