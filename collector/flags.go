@@ -58,6 +58,7 @@ type config struct {
 	limitFuture, limitQuery                                      settings.Duration
 	limitQueries, limitQuerySeries, limitQuerySamples            int
 	limitNodes                                                   int
+	limitAgentSeries, limitProjectSeries, limitAllSeries         int
 	limitSilence                                                 settings.Duration
 
 	logLevel  slog.Level
@@ -72,6 +73,7 @@ func defaults() config {
 		limitBody: 32 << 20, limitDecoded: 128 << 20, limitFreeDisk: 256 << 20,
 		limitSeries: 200_000, limitWrites: 64, limitLabels: 60, limitName: 256, limitValue: 4096, limitFuture: settings.Duration(10 * time.Minute),
 		limitQuery: settings.Duration(30 * time.Second), limitQueries: 16, limitQuerySeries: 100_000, limitQuerySamples: 200_000_000,
+		limitAgentSeries: 300_000, limitProjectSeries: 1_000_000, limitAllSeries: 3_000_000,
 		limitNodes: 10_000, limitSilence: settings.Duration(30 * 24 * time.Hour), logFormat: "text",
 	}
 }
@@ -112,6 +114,9 @@ func (cfg *config) flags() *settings.Set {
 	f.IntVar(&cfg.limitName, "limit.label-name", cfg.limitName, "most `bytes` of a label's name")
 	f.IntVar(&cfg.limitValue, "limit.label-value", cfg.limitValue, "most `bytes` of a label's value")
 	f.Var(&cfg.limitFuture, "limit.future", "how `far` ahead of the collector's clock a timestamp may lie")
+	f.IntVar(&cfg.limitAgentSeries, "limit.agent-series", cfg.limitAgentSeries, "most distinct `series` of one agent within an hour; further ones are not stored, those it has go on")
+	f.IntVar(&cfg.limitProjectSeries, "limit.project-series", cfg.limitProjectSeries, "most distinct `series` of one project within an hour")
+	f.IntVar(&cfg.limitAllSeries, "limit.series", cfg.limitAllSeries, "most distinct `series` within an hour by remote write, all together")
 	f.IntVar(&cfg.limitNodes, "limit.nodes", cfg.limitNodes, "most `agents` in the table of nodes, and nodes that should have one")
 	f.Var(&cfg.limitSilence, "limit.silence-duration", "how `long` a silence may last")
 	f.Var(&cfg.limitQuery, "limit.query-duration", "longest `time` a query may run")
@@ -143,6 +148,7 @@ func (cfg *config) parse(args []string, stdout io.Writer) error {
 	}
 	positive := map[string]int{"write-body": int(cfg.limitBody), "write-decoded": int(cfg.limitDecoded), "future": int(cfg.limitFuture), "query-duration": int(cfg.limitQuery), "silence-duration": int(cfg.limitSilence), "free-disk": int(cfg.limitFreeDisk),
 		"write-series": cfg.limitSeries, "write-concurrency": cfg.limitWrites, "labels": cfg.limitLabels, "label-name": cfg.limitName, "label-value": cfg.limitValue,
+		"agent-series": cfg.limitAgentSeries, "project-series": cfg.limitProjectSeries, "series": cfg.limitAllSeries,
 		"nodes": cfg.limitNodes, "query-concurrency": cfg.limitQueries, "query-series": cfg.limitQuerySeries, "query-samples": cfg.limitQuerySamples}
 	for name, n := range positive {
 		if n < 1 {
@@ -192,6 +198,10 @@ func (cfg *config) journal(mark func() func() bool) journal.Config {
 func (cfg *config) limits() ingest.Limits {
 	return ingest.Limits{BodyBytes: int64(cfg.limitBody), DecodedBytes: int64(cfg.limitDecoded), Series: cfg.limitSeries, Concurrency: cfg.limitWrites,
 		Labels: cfg.limitLabels, NameBytes: cfg.limitName, ValueBytes: cfg.limitValue, Future: time.Duration(cfg.limitFuture), Retention: time.Duration(cfg.retention)}
+}
+
+func (cfg *config) census() ingest.CensusConfig {
+	return ingest.CensusConfig{AgentSeries: cfg.limitAgentSeries, ProjectSeries: cfg.limitProjectSeries, Series: cfg.limitAllSeries, Owners: cfg.limitNodes}
 }
 
 func (cfg *config) notify(builtin fs.FS, external string) notify.Config {

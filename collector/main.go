@@ -27,6 +27,7 @@ import (
 	"github.com/plimsoll/plimsoll/collector/internal/mapfile"
 	"github.com/plimsoll/plimsoll/collector/internal/noise"
 	"github.com/plimsoll/plimsoll/collector/internal/notify"
+	"github.com/plimsoll/plimsoll/collector/internal/presence"
 	"github.com/plimsoll/plimsoll/collector/internal/releases"
 	"github.com/plimsoll/plimsoll/collector/internal/roster"
 	"github.com/plimsoll/plimsoll/collector/internal/rules"
@@ -85,6 +86,7 @@ type collector struct {
 	rules     *rules.Manager
 	ingest    *ingest.Handler
 	scraper   *selfscrape.Scraper
+	presence  *presence.Watch
 	publisher *grafana.Publisher // nil without --grafana.url
 	server    *server.Server
 	progress
@@ -135,14 +137,16 @@ func build(cfg config, log *slog.Logger) (c *collector, err error) {
 		return c, configError{err}
 	}
 
-	c.nodes = ingest.OpenNodes(ingest.NodesConfig{File: filepath.Join(cfg.dataDir, "nodes.json"), Most: cfg.limitNodes}, log, reg)
+	census := ingest.NewCensus(cfg.census(), reg)
+	c.nodes = ingest.OpenNodes(ingest.NodesConfig{File: filepath.Join(cfg.dataDir, "nodes.json"), Most: cfg.limitNodes, Census: census}, log, reg)
 	if c.roster, err = roster.Open(roster.Config{File: cfg.nodesFile, Nodes: c.nodes.List, Most: cfg.limitNodes}, log, reg); err != nil {
 		return c, configError{fmt.Errorf("--inventory.nodes: %w", err)}
 	}
-	c.ingest, err = ingest.New(ingest.Config{Limits: cfg.limits(), Journal: c.journal, Nodes: c.nodes, Roster: c.roster, Missing: placeLabels, EventMetrics: eventMetrics(), OnEvent: c.rules.Kick}, c.engine, log, reg)
+	c.ingest, err = ingest.New(ingest.Config{Limits: cfg.limits(), Journal: c.journal, Nodes: c.nodes, Roster: c.roster, Sender: senderOf, Census: census, EventMetrics: eventMetrics(), OnEvent: c.rules.Kick}, c.engine, log, reg)
 	if err != nil {
 		return c, configError{err}
 	}
+	c.presence = presence.New(presence.Config{Agents: knownAgents(c.nodes), Changed: c.presenceChanged}, log, reg)
 	c.scraper = selfscrape.New(selfscrape.Config{Collector: host, Metadata: agentMetadata()}, reg, c.engine, log, reg)
 
 	if cfg.grafanaURL != "" {
@@ -155,7 +159,7 @@ func build(cfg config, log *slog.Logger) (c *collector, err error) {
 		return c, fmt.Errorf("build the page: %w", err)
 	}
 	c.server = server.New(c.listener, server.Routes{
-		Write: c.ingest, Engine: c.engine, Nodes: c.nodes, Exits: exits.New(c.engine, nil), Releases: releases.Handler(samples(c.engine), nil), Rules: c.rules.Handler(), Noise: noise.Handler(firing(c.engine), noise.Silences(c.notify.Handler())), Alertmanager: c.notify.Handler(), ProjectMap: c.projects, UI: page,
+		Write: c.presence.Heard(c.ingest), Connections: c.presence, Engine: c.engine, Nodes: c.nodes, Exits: exits.New(c.engine, nil), Releases: releases.Handler(samples(c.engine), nil), Rules: c.rules.Handler(), Noise: noise.Handler(firing(c.engine), noise.Silences(c.notify.Handler())), Alertmanager: c.notify.Handler(), ProjectMap: c.projects, UI: page,
 		Metrics: server.Metrics(reg, c.engine.WriteMetrics, log), Ready: c.ready, Reload: c.reload,
 	}, c.access, log)
 	return c, nil

@@ -15,7 +15,6 @@ import (
 	"net/http"
 	"os"
 	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -53,8 +52,10 @@ type Config struct {
 	Nodes *Nodes
 	// Roster learns of the nodes that clusters tell of. nil: nobody wants to know.
 	Roster interface{ Observe([]prompb.TimeSeries) }
-	// Missing are labels for those series of a request that lack them. nil: none.
-	Missing func(*http.Request) []prompb.Label
+	// Sender tells what the sender of a request adds and may write. nil: nothing, everything.
+	Sender func(*http.Request) Sender
+	// Census bounds the series. nil: there is no bound.
+	Census *Census
 	// EventMetrics are metrics whose every change someone waits for; OnEvent is called after a change has been stored.
 	EventMetrics []string
 	OnEvent      func()
@@ -70,7 +71,8 @@ type Handler struct {
 	nodes   *Nodes
 	roster  interface{ Observe([]prompb.TimeSeries) }
 	events  *events
-	missing func(*http.Request) []prompb.Label
+	sender  func(*http.Request) Sender
+	census  *Census
 
 	requests chan struct{} // being served, their bodies being read
 	decoding chan struct{} // in memory decompressed
@@ -100,7 +102,7 @@ func New(cfg Config, store Store, log *slog.Logger, reg prometheus.Registerer) (
 	if err != nil {
 		return nil, fmt.Errorf("zstd decoder: %w", err)
 	}
-	h := &Handler{limits: limits, store: store, journal: cfg.Journal, nodes: cfg.Nodes, roster: cfg.Roster, missing: cfg.Missing, events: newEvents(cfg.EventMetrics, cfg.OnEvent), log: log, zstd: dec, m: newMetrics(reg, store),
+	h := &Handler{limits: limits, store: store, journal: cfg.Journal, nodes: cfg.Nodes, roster: cfg.Roster, sender: cfg.Sender, census: cfg.Census, events: newEvents(cfg.EventMetrics, cfg.OnEvent), log: log, zstd: dec, m: newMetrics(reg, store),
 		requests: make(chan struct{}, limits.Concurrency), decoding: make(chan struct{}, decoders)}
 	h.buffers.New = func() any { return new(buffers) }
 	return h, nil
@@ -184,11 +186,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) *refusal {
 		return answer
 	}
 	buf.decoded = decoded
-	var missing []prompb.Label
-	if h.missing != nil {
-		missing = h.missing(r)
+	var from Sender
+	if h.sender != nil {
+		from = h.sender(r)
 	}
-	answer = h.ingest(decoded, batch, missing)
+	answer = h.ingest(decoded, batch, from)
 	h.nodes.compareClock(batch.Agent, r.Header, came)
 	return answer
 }
@@ -231,7 +233,7 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, buf *buffers)
 }
 
 // ingest stores the message in body, which batch holds compressed. The decoded labels point into body.
-func (h *Handler) ingest(body []byte, batch journal.Batch, missing []prompb.Label) *refusal {
+func (h *Handler) ingest(body []byte, batch journal.Batch, from Sender) *refusal {
 	size, err := measure(body)
 	if err != nil {
 		return refuse(http.StatusBadRequest, "not a remote write 1.0 message: %v", err)
@@ -250,37 +252,25 @@ func (h *Handler) ingest(body []byte, batch journal.Batch, missing []prompb.Labe
 	if err != nil {
 		return refuse(http.StatusBadRequest, "not a remote write 1.0 message: %v", err)
 	}
-	if complete(wr.Timeseries, missing) {
-		// The journal keeps what is stored: a replay knows nothing of tokens.
+	return h.storeValid(wr, batch, from)
+}
+
+func (h *Handler) storeValid(wr *prompb.WriteRequest, batch journal.Batch, from Sender) *refusal {
+	series := len(wr.Timeseries)
+	var faults faults
+	valid := h.limits.admit(from.apply(wr.Timeseries, &faults), batch.Received, &faults)
+	if h.census != nil {
+		valid = h.census.admit(valid, &faults)
+	}
+	if faults.beyondReplay {
+		// The journal keeps what is stored: a replay knows nothing of tokens and caps.
+		wr.Timeseries = valid
 		message := wr.MarshalProtobuf(nil)
 		if int64(len(message)) > h.limits.DecodedBytes {
-			return refuse(http.StatusRequestEntityTooLarge, "with the token's idc and cluster the message has %d bytes, the most is %d (--limit.write-decoded); send smaller batches", len(message), h.limits.DecodedBytes)
+			return refuse(http.StatusRequestEntityTooLarge, "with the labels of the token the message has %d bytes, the most is %d (--limit.write-decoded); send smaller batches", len(message), h.limits.DecodedBytes)
 		}
 		batch.Encoding, batch.Body = "snappy", snappy.Encode(nil, message)
 	}
-	return h.storeValid(wr, batch)
-}
-
-// complete gives every series the labels it lacks, and reports whether any did.
-func complete(tss []prompb.TimeSeries, missing []prompb.Label) (changed bool) {
-	if len(missing) == 0 {
-		return false
-	}
-	for i := range tss {
-		labels := tss[i].Labels
-		for _, l := range missing {
-			if !slices.ContainsFunc(labels, func(has prompb.Label) bool { return has.Name == l.Name }) {
-				labels, changed = append(slices.Clip(labels), l), true // clipped: what follows belongs to the next series
-			}
-		}
-		tss[i].Labels = labels
-	}
-	return changed
-}
-
-func (h *Handler) storeValid(wr *prompb.WriteRequest, batch journal.Batch) *refusal {
-	series := len(wr.Timeseries)
-	valid, faults := h.limits.admit(wr.Timeseries, batch.Received)
 	for reason, n := range faults.samples {
 		h.m.reject(reason, n)
 	}

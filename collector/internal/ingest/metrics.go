@@ -20,12 +20,16 @@ const (
 	reasonRetention      reason = "retention"
 	reasonNaN            reason = "nan"
 	reasonRequestSize    reason = "request_size"
+	reasonToken          reason = "token"
+	reasonAgentSeries    reason = "agent_series"
+	reasonProjectSeries  reason = "project_series"
+	reasonSeries         reason = "series"
 )
 
 // reasons are all of them, so that each counter is there as 0 before it counts.
 func reasons() []reason {
 	return []reason{reasonMetricName, reasonLabelName, reasonLabelValue, reasonDuplicateLabel, reasonLabelCount, reasonLabelLength,
-		reasonFuture, reasonRetention, reasonNaN, reasonRequestSize}
+		reasonFuture, reasonRetention, reasonNaN, reasonRequestSize, reasonToken, reasonAgentSeries, reasonProjectSeries, reasonSeries}
 }
 
 type metrics struct {

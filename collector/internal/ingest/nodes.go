@@ -33,6 +33,9 @@ type Node struct {
 	LastReceived time.Time `json:"last_received"`
 	// NewestSample is the timestamp of the newest sample of the presence metric; its age is the node's lag.
 	NewestSample time.Time `json:"newest_sample"`
+	// Left is the timestamp with which the agent ended its presence metric, as it does when it is told to stop. What is newer
+	// means that it is back. Zero: it never did.
+	Left time.Time `json:"left,omitzero"`
 	Deliveries
 	Clock
 }
@@ -53,6 +56,8 @@ type NodesConfig struct {
 	Most int
 	// ForgetAfter drops an agent silent this long. Default 7 days.
 	ForgetAfter time.Duration
+	// Census knows how many series each agent has. nil: that is not told.
+	Census *Census
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
@@ -92,8 +97,13 @@ func (n *Nodes) observe(tss []prompb.TimeSeries, batch journal.Batch) {
 	var from NodeID
 	known := false
 	for i := range tss {
-		if id, version, newest, ok := presence(&tss[i]); ok {
-			n.note(id, version, batch.Received, newest)
+		id, version, sample, ok := presence(&tss[i])
+		switch at := time.UnixMilli(sample.Timestamp); {
+		case !ok:
+		case wire.IsStale(sample.Value):
+			n.noteLeft(id, at)
+		default:
+			n.note(id, version, batch.Received, at)
 			from, known = id, true
 		}
 	}
@@ -102,8 +112,8 @@ func (n *Nodes) observe(tss []prompb.TimeSeries, batch journal.Batch) {
 	}
 }
 
-// presence is the agent of a live sample of the presence metric. A stale marker ends the series of an agent's former version.
-func presence(ts *prompb.TimeSeries) (id NodeID, version string, newest time.Time, ok bool) {
+// presence is the agent and the newest sample of its presence metric.
+func presence(ts *prompb.TimeSeries) (id NodeID, version string, newest prompb.Sample, ok bool) {
 	for _, l := range ts.Labels {
 		switch l.Name {
 		case "__name__":
@@ -122,10 +132,20 @@ func presence(ts *prompb.TimeSeries) (id NodeID, version string, newest time.Tim
 		}
 	}
 	last := len(ts.Samples) - 1
-	if !ok || id.Node == "" || last < 0 || wire.IsStale(ts.Samples[last].Value) {
+	if !ok || id.Node == "" || last < 0 {
 		return id, "", newest, false
 	}
-	return id, version, time.UnixMilli(ts.Samples[last].Timestamp), true
+	return id, version, ts.Samples[last], true
+}
+
+// noteLeft notes that an agent ended its presence metric, because it stops or has another place or version from now on.
+func (n *Nodes) noteLeft(id NodeID, at time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if node, known := n.table[id]; known && at.After(node.Left) {
+		node.Left = at
+		n.table[node.NodeID] = node
+	}
 }
 
 func (n *Nodes) note(id NodeID, version string, now, newest time.Time) {

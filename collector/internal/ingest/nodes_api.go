@@ -13,11 +13,17 @@ func (n *Nodes) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 		Node
 		LagSeconds  float64 `json:"lag_seconds"`
 		LateBatches uint64  `json:"late_batches"`
+		*Usage
 	}
 	now := n.cfg.Now()
 	data := []shown{}
 	for _, node := range n.List() {
-		data = append(data, shown{node, node.lagSeconds(now), node.late()})
+		one := shown{node, node.lagSeconds(now), node.late(), nil}
+		if n.cfg.Census != nil {
+			usage := n.cfg.Census.Agent(node.NodeID)
+			one.Usage = &usage
+		}
+		data = append(data, one)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	json.NewEncoder(w).Encode(struct {

@@ -29,11 +29,14 @@ func (h *Handler) Replay(ctx context.Context, batch journal.Batch) error {
 		h.log.Error("a batch of the journal can not be read, left out", "samples", batch.Samples, "error", err)
 		return nil
 	}
-	valid, _ := h.limits.admit(wr.Timeseries, batch.Received)
+	valid := h.limits.admit(wr.Timeseries, batch.Received, new(faults))
 	for told := false; ; told = true {
 		answer := h.give(wr, valid)
 		if answer == nil {
 			h.nodes.observe(valid, batch)
+			if h.census != nil {
+				h.census.note(valid)
+			}
 			return nil
 		}
 		if answer.code != http.StatusServiceUnavailable {

@@ -14,11 +14,13 @@ import (
 	"github.com/plimsoll/plimsoll/collector/internal/engine"
 )
 
-// faults is what admit left out of a request.
+// faults is what was left out of a request.
 type faults struct {
 	series  int            // with at least one sample left out, so that the sender must be told
 	first   string         // the first of them and why
 	samples map[reason]int // left out, by reason
+	// beyondReplay is set when a replay, which knows nothing of tokens and caps, would store other series of the message.
+	beyondReplay bool
 }
 
 func (f *faults) add(why reason, samples int) {
@@ -28,9 +30,17 @@ func (f *faults) add(why reason, samples int) {
 	f.samples[why] += samples
 }
 
-// admit moves what can be stored to the front of tss and returns it.
-func (l Limits) admit(tss []prompb.TimeSeries, now time.Time) ([]prompb.TimeSeries, faults) {
-	var out faults
+// leaveOut notes a whole series.
+func (f *faults) leaveOut(why reason, ts prompb.TimeSeries, problem string) {
+	f.add(why, len(ts.Samples))
+	f.beyondReplay = true
+	if f.series++; f.first == "" {
+		f.first = fmt.Sprintf("series %s: %s", abbreviate(ts.Labels), problem)
+	}
+}
+
+// admit moves what can be stored to the front of tss and returns it. What can not is noted in out.
+func (l Limits) admit(tss []prompb.TimeSeries, now time.Time, out *faults) []prompb.TimeSeries {
 	oldest, newest := now.Add(-l.Retention).UnixMilli(), now.Add(l.Future).UnixMilli()
 	valid := tss[:0]
 	for i := range tss {
@@ -39,7 +49,7 @@ func (l Limits) admit(tss []prompb.TimeSeries, now time.Time) ([]prompb.TimeSeri
 		if why != "" {
 			out.add(why, len(ts.Samples))
 		} else {
-			ts.Samples, problem = admitSamples(ts.Samples, oldest, newest, &out)
+			ts.Samples, problem = admitSamples(ts.Samples, oldest, newest, out)
 		}
 		if problem != "" {
 			if out.series++; out.first == "" {
@@ -50,7 +60,7 @@ func (l Limits) admit(tss []prompb.TimeSeries, now time.Time) ([]prompb.TimeSeri
 			valid = append(valid, ts)
 		}
 	}
-	return valid, out
+	return valid
 }
 
 // checkLabels returns why a series can not be stored and the problem in words, or neither.
