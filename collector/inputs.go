@@ -38,9 +38,14 @@ func inputHint(metric string) string {
 			continue
 		}
 		group := m.Group.Describe()
+		kubernetes, swarm := strings.Contains(m.V1, "Kubernetes API"), strings.Contains(m.V1, "Docker Engine API: Swarm")
 		switch {
-		case strings.HasPrefix(m.V1, "Kubernetes API"):
+		case kubernetes && swarm:
+			return "no agent reports a Kubernetes cluster or a Swarm: one elected agent of a cluster does, and the one beside the leading manager of a Swarm"
+		case kubernetes:
 			return "no agent reports a Kubernetes cluster: one elected agent of a cluster does"
+		case swarm:
+			return "no agent reports a Swarm: the one beside its leading manager does"
 		case !group.Default:
 			return fmt.Sprintf("agent group %s is off; --metrics.enable=%s turns it on", group.Name, group.Name)
 		case m.Group == catalog.GroupCore:
@@ -51,6 +56,8 @@ func inputHint(metric string) string {
 	switch {
 	case strings.HasPrefix(metric, "kube_"):
 		return "it comes from kube-state-metrics, by remote write"
+	case strings.HasPrefix(metric, "plimsoll_agent_kubernetes_"):
+		return "no agent asks a Kubernetes API server: --kubernetes, with a service account or --kubernetes.kubeconfig"
 	case strings.HasPrefix(metric, "plimsoll_agent_"):
 		return "no agent ships its own metrics"
 	case strings.HasPrefix(metric, "plimsoll_collector_grafana_"):

@@ -15,7 +15,10 @@ func TestAMissingInputIsExplained(t *testing.T) {
 	for metric, want := range map[string]string{
 		"container_process_file_descriptors_ratio":          "agent group process is off",
 		"container_volume_usage_bytes":                      "--metrics.enable=layers",
-		"workload_ready_replicas":                           "Kubernetes",
+		"workload_ready_replicas":                           "leading manager of a Swarm",
+		"workload_autoscaler_at_max":                        "no agent reports a Kubernetes cluster: one",
+		"swarm_node_ready":                                  "no agent reports a Swarm",
+		"plimsoll_agent_kubernetes_part_up":                 "--kubernetes.kubeconfig",
 		"container_restarts_total":                          "no agent has delivered it",
 		"kube_pod_container_resource_requests":              "kube-state-metrics",
 		"plimsoll_agent_spool_bytes":                        "no agent ships its own metrics",
