@@ -20,8 +20,10 @@ import (
 	"github.com/plimsoll/plimsoll/agent/catalog"
 	"github.com/plimsoll/plimsoll/alerts"
 	"github.com/plimsoll/plimsoll/collector/internal/engine"
+	"github.com/plimsoll/plimsoll/collector/internal/ingest"
 	"github.com/plimsoll/plimsoll/collector/internal/journal"
 	"github.com/plimsoll/plimsoll/collector/internal/noise"
+	"github.com/plimsoll/plimsoll/collector/internal/presence"
 	"github.com/plimsoll/plimsoll/collector/internal/releases"
 )
 
@@ -71,6 +73,7 @@ func (c *collector) run(ctx context.Context) error {
 	guard(&late, lateCtx, c.journal.Run)
 	guard(&early, failed, c.rules.Run)
 	guard(&early, failed, c.scraper.Run)
+	guard(&early, failed, c.presence.Run)
 	guard(&early, failed, c.reloadOnHangup)
 	if c.publisher != nil {
 		guard(&early, failed, c.publisher.Run)
@@ -159,6 +162,24 @@ func registerProgram(reg prometheus.Registerer, p *progress) {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_collector_build_info", Help: "Always 1; the version is the label.", ConstLabels: prometheus.Labels{"version": version}})
 	build.Set(1)
 	reg.MustRegister(p.reloadedOK, p.reloadedAt, build, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+}
+
+// knownAgents are the agents that ever wrote.
+func knownAgents(nodes *ingest.Nodes) func() []presence.Agent {
+	return func() []presence.Agent {
+		table := nodes.List()
+		all := make([]presence.Agent, len(table))
+		for i, n := range table {
+			all[i] = presence.Agent{IDC: n.IDC, Cluster: n.Cluster, Node: n.Node, Name: n.Agent, Heard: n.LastReceived, Newest: n.NewestSample, Left: n.Left}
+		}
+		return all
+	}
+}
+
+// presenceChanged stores who is lost and has the rules look at once.
+func (c *collector) presenceChanged() {
+	_ = c.scraper.Now() // counted; the next round makes good for it
+	c.rules.Kick()
 }
 
 // eventMetrics are the metrics whose every change sets off the event rules at once.

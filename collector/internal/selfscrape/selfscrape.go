@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/VictoriaMetrics/VictoriaMetrics/lib/prompb"
@@ -40,7 +41,9 @@ type Scraper struct {
 	to     Store
 	log    *slog.Logger
 	failed prometheus.Counter
-	meant  time.Time // when meanings were last stored
+
+	mu    sync.Mutex // one scrape at a time
+	meant time.Time  // when meanings were last stored
 }
 
 // New returns a scraper; reg gets the counter of its failures.
@@ -60,12 +63,9 @@ func (s *Scraper) Run(ctx context.Context) error {
 	defer tick.Stop()
 	broken := false // a fault is logged when it begins, and counted each time
 	for {
-		err := s.scrape(time.Now())
-		if err != nil {
-			s.failed.Inc()
-			if !broken {
-				s.log.Warn("own metrics are not stored", "error", err)
-			}
+		err := s.Now()
+		if err != nil && !broken {
+			s.log.Warn("own metrics are not stored", "error", err)
 		}
 		broken = err != nil
 		select {
@@ -74,6 +74,17 @@ func (s *Scraper) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// Now scrapes between two rounds, for what must not wait for the next.
+func (s *Scraper) Now() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err := s.scrape(time.Now())
+	if err != nil {
+		s.failed.Inc()
+	}
+	return err
 }
 
 // scrape stores what could be gathered, also when one collector failed.

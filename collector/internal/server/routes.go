@@ -1,7 +1,9 @@
 package server
 
 import (
+	"context"
 	"crypto/tls"
+	"net"
 	"net/http"
 	"net/http/pprof"
 	"time"
@@ -13,6 +15,12 @@ import (
 type Access interface {
 	Require(access.Scope, http.Handler) http.Handler
 	TLS() *tls.Config
+}
+
+// ConnectionWatcher learns of connections as http.Server tells of them.
+type ConnectionWatcher interface {
+	Opened(context.Context, net.Conn) context.Context
+	State(net.Conn, http.ConnState)
 }
 
 // Routes are who answers. Write, Engine, Nodes, Metrics and Ready are required; a nil one of the others is a 404 or,
@@ -31,6 +39,7 @@ type Routes struct {
 	Metrics      http.Handler
 	Ready        func() error              // nil error: ready
 	Reload       func(*http.Request) error // nil error: done
+	Connections  ConnectionWatcher         // may be nil
 }
 
 // maxFormBytes bounds the body of every request but a write.

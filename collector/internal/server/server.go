@@ -64,11 +64,12 @@ type Server struct {
 	access   Access
 	log      *slog.Logger
 	handler  http.Handler
+	watcher  ConnectionWatcher
 }
 
 // New wires routes.
 func New(listener *Listener, routes Routes, access Access, log *slog.Logger) *Server {
-	return &Server{listener: listener, access: access, log: log, handler: routes.handler(access)}
+	return &Server{listener: listener, access: access, log: log, handler: routes.handler(access), watcher: routes.Connections}
 }
 
 // Run serves until ctx ends, then lets running requests finish for ten seconds and gives the port back.
@@ -77,6 +78,9 @@ func (s *Server) Run(ctx context.Context) error {
 		Handler: s.handler, TLSConfig: s.access.TLS(), MaxHeaderBytes: maxHeaderBytes,
 		ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // failed handshakes and clients that left
+	}
+	if s.watcher != nil {
+		srv.ConnContext, srv.ConnState = s.watcher.Opened, s.watcher.State
 	}
 	served := make(chan error, 1)
 	go func() {
