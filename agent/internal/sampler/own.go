@@ -32,14 +32,19 @@ func ownLabels(node []wire.Label) []wire.Label {
 
 // relabel ends the series under the old labels; the next append writes them under the new ones.
 func (o *ownSeries) relabel(b *batch, node []wire.Label, atMillis int64) {
+	o.end(b, atMillis)
+	o.labels = ownLabels(node)
+	clear(o.encoded)
+}
+
+// end ends all series.
+func (o *ownSeries) end(b *batch, atMillis int64) {
 	families, _ := o.gatherer.Gather() // what can not be gathered was not shown either
 	for _, f := range families {
 		for _, one := range f.GetMetric() {
 			o.each(f.GetName(), one, func(name, le string, _ float64) { o.add(b, name, one, le, wire.Stale(), atMillis) })
 		}
 	}
-	o.labels = ownLabels(node)
-	clear(o.encoded)
 }
 
 func (o *ownSeries) append(b *batch, atMillis int64, m *metrics) {

@@ -197,7 +197,8 @@ func (s *Sampler) SetNode(n identity.Node) {
 	s.batch.flush()
 }
 
-// Run samples until ctx ends; then it writes a last full round, so that nothing seen is lost, and returns nil.
+// Run samples until ctx ends; then it writes a last full round, so that nothing seen is lost, ends the agent's own series, by which
+// receivers tell an agent that was stopped from one that died, and returns nil.
 func (s *Sampler) Run(ctx context.Context) error {
 	s.Full()
 	ticker := time.NewTicker(s.cfg.PeakInterval)
@@ -208,6 +209,7 @@ func (s *Sampler) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			s.Full()
+			s.endOwn()
 			return nil
 		case <-s.cfg.Containers.Wake():
 			s.Events()
@@ -221,6 +223,16 @@ func (s *Sampler) Run(ctx context.Context) error {
 			}
 			tick++
 		}
+	}
+}
+
+// endOwn ends the agent's own series. Those of containers go on: they live.
+func (s *Sampler) endOwn() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.own != nil {
+		s.own.end(&s.batch, time.Now().UnixMilli()+1) // after the last round
+		s.batch.flush()
 	}
 }
 
