@@ -28,6 +28,8 @@ type config struct {
 	keyFile      string
 	compression  string
 	order        string
+	concurrency  int
+	backlogRate  settings.Bytes
 	interval     settings.Duration
 	peakInterval settings.Duration
 	slowInterval settings.Duration
@@ -63,7 +65,7 @@ type config struct {
 
 func defaults() config {
 	return config{
-		compression: string(ship.Auto), order: string(ship.AutoOrder),
+		compression: string(ship.Auto), order: string(ship.AutoOrder), concurrency: 4, backlogRate: 1 << 20,
 		interval: settings.Duration(15 * time.Second), peakInterval: settings.Duration(time.Second),
 		slowInterval: settings.Duration(time.Minute), slowBudget: settings.Duration(100 * time.Millisecond),
 		projectMap: mapOfCollector, mapEvery: settings.Duration(30 * time.Second),
@@ -89,6 +91,8 @@ func (cfg *config) flags() *settings.Set {
 	f.StringVar(&cfg.keyFile, "remote-write.tls.key", cfg.keyFile, "PEM `file` with the client key")
 	f.StringVar(&cfg.compression, "remote-write.compression", cfg.compression, "`auto`, zstd or snappy")
 	f.StringVar(&cfg.order, "remote-write.order", cfg.order, "after an outage: `auto` (as the receiver allows), fresh-first or in-order")
+	f.IntVar(&cfg.concurrency, "remote-write.concurrency", cfg.concurrency, "most `requests` under way at once to a receiver that takes batches in any order; how many there are follows from its answers")
+	f.Var(&cfg.backlogRate, "remote-write.backlog-bytes-per-second", "most `bytes` a second, compressed, of what piled up for a receiver during an outage; new batches do not count; 0 = no bound")
 	f.Var(&cfg.interval, "interval", "`time` between full readings")
 	f.Var(&cfg.peakInterval, "peak-interval", "`time` between readings for the peaks; divides --interval")
 	f.Var(&cfg.slowInterval, "slow-interval", "`time` between readings of the slow groups of metrics, at each --interval if that is longer")
@@ -147,6 +151,12 @@ func (cfg *config) parse(args []string, stdout io.Writer, more ...func(*flag.Fla
 	}
 	if _, err := ship.ParseOrder(cfg.order); err != nil {
 		return fmt.Errorf("--remote-write.order: %w", err)
+	}
+	if cfg.concurrency < 1 || cfg.concurrency > 64 {
+		return fmt.Errorf("--remote-write.concurrency=%d: want 1 to 64", cfg.concurrency)
+	}
+	if cfg.backlogRate < 0 || cfg.backlogRate > 0 && cfg.backlogRate < 1<<10 {
+		return fmt.Errorf("--remote-write.backlog-bytes-per-second=%s: want at least 1KiB, or 0 for no bound", &cfg.backlogRate)
 	}
 	var err error
 	if cfg.groups, err = catalog.ParseGroups(cfg.enable, cfg.disable); err != nil {

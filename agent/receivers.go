@@ -39,7 +39,8 @@ func (cfg *config) receiver(url string) ship.Receiver {
 		Name: ship.NameOf(url), URL: url,
 		TokenFile: cfg.tokenFile, Username: cfg.username, PasswordFile: cfg.passwordFile,
 		CAFile: cfg.caFile, CertFile: cfg.certFile, KeyFile: cfg.keyFile,
-		Compression: ship.Compression(cfg.compression), Order: ship.Order(cfg.order), Version: version,
+		Compression: ship.Compression(cfg.compression), Order: ship.Order(cfg.order),
+		Concurrency: cfg.concurrency, BacklogBytesPerSecond: int64(cfg.backlogRate), Version: version,
 	}
 }
 

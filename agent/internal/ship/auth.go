@@ -8,9 +8,13 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/net/http/httpproxy"
 )
 
 // maxCredentialBytes bounds a credential file; a real one is far smaller.
@@ -18,9 +22,12 @@ const maxCredentialBytes = 1 << 20
 
 // auth holds what proves who we are and checks who the receiver is. Its files
 // are read before every request; one that cannot be read or used any more
-// leaves the last good content in place. It is for one goroutine.
+// leaves the last good content in place.
 type auth struct {
-	cfg      Receiver
+	cfg   Receiver
+	proxy func(*url.URL) (*url.URL, error)
+
+	mu       sync.Mutex
 	bearer   string
 	password string
 	pem      [3][]byte // CA, certificate, key as last used
@@ -29,7 +36,7 @@ type auth struct {
 }
 
 func newAuth(cfg Receiver) (*auth, error) {
-	a := &auth{cfg: cfg, client: &http.Client{
+	a := &auth{cfg: cfg, proxy: httpproxy.FromEnvironment().ProxyFunc(), client: &http.Client{
 		// A receiver that redirects is misconfigured: following would turn the
 		// write into a read.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -42,6 +49,18 @@ func newAuth(cfg Receiver) (*auth, error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+// do reads the files again and sends req with what they say. faults are those
+// of the files; they do not keep it from being sent.
+func (a *auth) do(req *http.Request) (resp *http.Response, err, faults error) {
+	a.mu.Lock()
+	faults = a.refresh()
+	a.authorise(req)
+	client := *a.client
+	a.mu.Unlock()
+	resp, err = client.Do(req)
+	return resp, err, faults
 }
 
 // refresh reads the files again. After an error the rest is as before.
@@ -121,12 +140,12 @@ func (a *auth) refreshTransport() error {
 	}
 	a.pem = pem
 	a.client.Transport = &http.Transport{
-		Proxy:               http.ProxyFromEnvironment,
+		Proxy:               func(r *http.Request) (*url.URL, error) { return a.proxy(r.URL) },
 		DialContext:         (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		TLSClientConfig:     config,
 		TLSHandshakeTimeout: 10 * time.Second,
 		ForceAttemptHTTP2:   true,
-		MaxIdleConnsPerHost: 1,
+		MaxIdleConnsPerHost: max(1, a.cfg.Concurrency),
 		IdleConnTimeout:     90 * time.Second,
 		DisableCompression:  true,
 	}

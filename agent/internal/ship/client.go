@@ -6,14 +6,11 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"sync"
 )
 
 // Client asks the receiver's host for other things, with the credentials and
-// under the checks that batches go with. Do may be called concurrently; the
-// requests go one after the other.
+// under the checks that batches go with. Do may be called concurrently.
 type Client struct {
-	mu   sync.Mutex
 	auth *auth
 	host *url.URL
 }
@@ -43,13 +40,9 @@ func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	if !strings.EqualFold(req.URL.Host, c.host.Host) || req.URL.Scheme != c.host.Scheme {
 		return nil, fmt.Errorf("%s: %w", req.URL.Redacted(), ErrElsewhere)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	refreshed := c.auth.refresh()
-	c.auth.authorise(req)
-	resp, err := c.auth.client.Do(req)
+	resp, err, faults := c.auth.do(req)
 	if err != nil {
-		return nil, errors.Join(err, refreshed)
+		return nil, errors.Join(err, faults)
 	}
 	return resp, nil
 }

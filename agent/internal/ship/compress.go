@@ -38,40 +38,27 @@ const snappyFor = time.Hour
 type negotiation struct {
 	wanted      Compression
 	snappyUntil time.Time // use snappy till then
-	trying      bool      // zstd was refused for this batch, snappy is being tried
 }
 
-// choose returns Zstd or Snappy for the next request.
-func (n *negotiation) choose(now time.Time) Compression {
+// choose returns Zstd or Snappy for the next request. refused is whether the
+// receiver has refused the batch in zstd.
+func (n *negotiation) choose(refused bool, now time.Time) Compression {
 	switch {
 	case n.wanted != Auto:
 		return n.wanted
-	case n.trying, now.Before(n.snappyUntil):
+	case refused, now.Before(n.snappyUntil):
 		return Snappy
 	}
 	return Zstd
 }
 
-// refused takes note of an answer that refusesEncoding and reports whether the
-// batch is worth another try.
-func (n *negotiation) refused(used Compression) bool {
-	if n.wanted != Auto || used != Zstd {
-		n.trying = false
-		return false
-	}
-	n.trying = true
-	return true
-}
+// worthSnappy reports whether a batch that was refused is worth another try in
+// snappy.
+func (n *negotiation) worthSnappy(used Compression) bool { return n.wanted == Auto && used == Zstd }
 
-// took takes note that the receiver has taken a batch.
-func (n *negotiation) took(used Compression, now time.Time) (switched bool) {
-	if n.trying && used == Snappy {
-		n.snappyUntil = now.Add(snappyFor)
-		switched = true
-	}
-	n.trying = false
-	return switched
-}
+// tookSnappy takes note that the receiver has taken in snappy what it refused
+// in zstd.
+func (n *negotiation) tookSnappy(now time.Time) { n.snappyUntil = now.Add(snappyFor) }
 
 // encoders turn one record at a time into what goes over the wire, in buffers
 // that are kept. Most receivers take zstd, as the spool stores it: then nothing
@@ -83,27 +70,30 @@ type encoders struct {
 	wire    []byte
 	of      struct {
 		seq   uint64
+		part  part
 		using Compression
 	}
+	plainOf uint64 // the record whose payload is in plain
 }
 
 // maxPlainBytes bounds a decompressed payload; the spool takes none that is
 // larger.
 const maxPlainBytes = 32 << 20
 
-// encode returns the compressed payload of a record; it is valid until the next
-// call. A batch that is sent again is not compressed again.
-func (e *encoders) encode(rec spool.Record, using Compression) ([]byte, error) {
-	if using == Zstd && rec.Encoding == spool.Zstd {
+// encode returns the compressed payload of a part of a record; it is valid until
+// the next call. What is sent again is not compressed again.
+func (e *encoders) encode(rec spool.Record, p part, using Compression) ([]byte, error) {
+	if using == Zstd && rec.Encoding == spool.Zstd && p == (part{}) {
 		return rec.Payload, nil
 	}
-	if e.of.seq == rec.Seq && e.of.using == using && len(e.wire) > 0 {
+	if e.of.seq == rec.Seq && e.of.part == p && e.of.using == using && len(e.wire) > 0 {
 		return e.wire, nil
 	}
 	plain, err := e.decode(rec)
 	if err != nil {
 		return nil, err
 	}
+	plain = p.of(plain)
 	if using == Zstd {
 		if e.encoder == nil {
 			if e.encoder, err = spool.NewZstd(); err != nil {
@@ -114,13 +104,18 @@ func (e *encoders) encode(rec spool.Record, using Compression) ([]byte, error) {
 	} else {
 		e.wire = snappy.Encode(e.wire[:cap(e.wire)], plain)
 	}
-	e.of.seq, e.of.using = rec.Seq, using
+	e.of.seq, e.of.part, e.of.using = rec.Seq, p, using
 	return e.wire, nil
 }
 
+// decode returns the plain payload of a record; it is valid until the next
+// record is decoded.
 func (e *encoders) decode(rec spool.Record) ([]byte, error) {
 	if rec.Encoding == spool.Plain {
 		return rec.Payload, nil
+	}
+	if e.plainOf == rec.Seq {
+		return e.plain, nil
 	}
 	if e.decoder == nil {
 		d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(maxPlainBytes))
@@ -130,8 +125,10 @@ func (e *encoders) decode(rec spool.Record) ([]byte, error) {
 		e.decoder = d
 	}
 	var err error
+	e.plainOf = 0
 	if e.plain, err = e.decoder.DecodeAll(rec.Payload, e.plain[:0]); err != nil {
 		return nil, fmt.Errorf("decompress batch %d of the spool: %w", rec.Seq, err)
 	}
+	e.plainOf = rec.Seq
 	return e.plain, nil
 }

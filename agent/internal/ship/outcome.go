@@ -15,6 +15,7 @@ const (
 	retry                       // it may be taken later
 	unauthorised                // it may be taken with other credentials
 	misdirected                 // it may be taken at another address or otherwise encoded
+	tooLarge                    // parts of it may be taken
 	rejected                    // it will never be taken
 )
 
@@ -31,6 +32,8 @@ func judge(status int) verdict {
 		return misdirected
 	case status == http.StatusRequestTimeout, status == http.StatusTooEarly, status == http.StatusTooManyRequests:
 		return retry
+	case status == http.StatusRequestEntityTooLarge:
+		return tooLarge
 	case status >= 400 && status < 500:
 		return rejected
 	}

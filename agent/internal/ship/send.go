@@ -11,8 +11,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/plimsoll/plimsoll/agent/internal/spool"
 )
 
 // maxAnswerBytes bounds what is read of an answer; of its text maxReasonBytes
@@ -31,35 +29,34 @@ type answer struct {
 	anyOrder   bool
 }
 
-// post sends one batch once.
-func (s *Shipper) post(ctx context.Context, rec spool.Record, using Compression) answer {
-	wire, err := s.encoders.encode(rec, using)
-	if err != nil {
-		return answer{verdict: rejected, reason: err.Error()}
-	}
+// post sends one part of a batch once. The last part says where the batch has
+// its place among the others: then the receiver has all of it.
+func (s *Shipper) post(ctx context.Context, d *delivery, wire []byte, using Compression) answer {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	// The transport may read the body for a moment after it has answered; the
 	// buffer is not ours before that.
-	defer s.body.wait()
+	defer d.body.wait()
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url.String(), s.body.reader(wire))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url.String(), d.body.reader(wire))
 	if err != nil {
-		s.body.forget()
+		d.body.forget()
 		return answer{verdict: retry, reason: err.Error()}
 	}
 	req.ContentLength = int64(len(wire))
-	req.GetBody = func() (io.ReadCloser, error) { return s.body.reader(wire), nil }
+	req.GetBody = func() (io.ReadCloser, error) { return d.body.reader(wire), nil }
 	req.Header.Set("Content-Type", "application/x-protobuf")
 	req.Header.Set("Content-Encoding", string(using))
 	req.Header.Set("X-Prometheus-Remote-Write-Version", "0.1.0")
 	req.Header.Set("User-Agent", "plimsoll-agent/"+s.cfg.Version)
-	req.Header.Set(AgentHeader, rec.Spool)
-	req.Header.Set(SequenceHeader, strconv.FormatUint(rec.Seq, 10))
-	req.Header.Set(FirstSequenceHeader, strconv.FormatUint(rec.First, 10))
+	if len(d.parts) == 1 {
+		req.Header.Set(AgentHeader, d.rec.Spool)
+		req.Header.Set(SequenceHeader, strconv.FormatUint(d.rec.Seq, 10))
+		req.Header.Set(FirstSequenceHeader, strconv.FormatUint(d.rec.First, 10))
+	}
 	req.Header.Set(SentHeader, strconv.FormatInt(time.Now().UnixMilli(), 10))
-	s.auth.authorise(req)
 
-	resp, err := s.auth.client.Do(req)
+	resp, err, faults := s.auth.do(req)
+	s.noteFaults(faults)
 	if err != nil {
 		a := answer{verdict: retry, reason: plain(err, s.cfg.Timeout)}
 		code := "error"

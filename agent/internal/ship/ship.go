@@ -12,9 +12,11 @@
 //	no or half an answer     the same
 //	401, 403                 kept and sent again: the token may be put right
 //	3xx, 404, 405, 407, 415  kept and sent again: the address may be put right
+//	413                      split in two and sent again, down to one series
 //	any other 4xx            set aside and counted, for the batch is at fault
 //
-// One request is under way at a time.
+// A receiver that takes batches in any order gets several at once, as many as
+// it can stand; another one gets one at a time.
 package ship
 
 import (
@@ -39,10 +41,13 @@ type Source interface {
 	Next(ctx context.Context, dst []byte) (spool.Record, error)
 	// Ack says that the receiver has the batch.
 	Ack(seq uint64)
-	// Reject says that the receiver will never take the batch.
-	Reject(seq uint64, reason string)
+	// Reject says that the receiver will never take so many samples of the
+	// batch, and has the others.
+	Reject(seq uint64, samples int, reason string)
 	// SetOrder chooses in which order batches are given.
 	SetOrder(order spool.Order)
+	// SetBacklogRate bounds how much of what piled up is given a second, bytes; 0 is no bound.
+	SetBacklogRate(bytesPerSecond int64)
 	// Backlog is what the receiver does not have.
 	Backlog() spool.Backlog
 }
@@ -109,6 +114,15 @@ type Receiver struct {
 	Compression Compression // "" means Auto
 	Order       Order       // "" means AutoOrder
 
+	// Concurrency bounds how many requests are under way at once to a receiver
+	// that takes batches in any order. 0 means 4. Each may hold a batch in
+	// memory, plain and compressed.
+	Concurrency int
+
+	// BacklogBytesPerSecond bounds, compressed as in the spool, how fast what
+	// piled up during an outage goes to the receiver. 0 is no bound.
+	BacklogBytesPerSecond int64
+
 	// Timeout bounds one request with its answer. 0 means 30 s.
 	Timeout time.Duration
 
@@ -162,20 +176,21 @@ type Shipper struct {
 	log     *slog.Logger
 	metrics metrics
 
-	auth      *auth
-	backoff   backoff
-	negotiate negotiation
-	encoders  encoders
-
-	// Of Run's goroutine.
-	payload []byte
-	body    body
+	auth    *auth
+	backoff backoff
 
 	mu           sync.Mutex
 	state        State
+	window       window
+	changed      chan struct{} // closed when the window changes
+	negotiate    negotiation
+	refusedBytes int       // the least that the receiver found too large
+	refusedUntil time.Time // how long to believe that
 	failingSince time.Time
-	authFault    string // what was last wrong with a credential file
-	anyOrder     bool   // the receiver takes older samples after newer ones
+	told         bool      // the log has the failure
+	toldAt       time.Time // of the newest such line
+	authFault    string    // what was last wrong with a credential file
+	anyOrder     bool      // the receiver takes older samples after newer ones
 	rejected     rejectLog
 }
 
@@ -193,6 +208,7 @@ func New(cfg Receiver, source Source, log *slog.Logger, reg prometheus.Registere
 		log:     log.With("receiver", cfg.Name),
 		backoff: backoff{min: cfg.MinBackoff, max: cfg.MaxBackoff},
 		state:   State{Name: cfg.Name, URL: u.Redacted(), Phase: Starting},
+		changed: make(chan struct{}),
 	}
 	s.negotiate.wanted = cfg.Compression
 	if s.auth, err = newAuth(cfg); err != nil {
@@ -200,9 +216,12 @@ func New(cfg Receiver, source Source, log *slog.Logger, reg prometheus.Registere
 	}
 	if cfg.Order == FreshFirst {
 		source.SetOrder(spool.FreshFirst)
+		s.window.setMost(cfg.Concurrency)
 	} else {
 		source.SetOrder(spool.InOrder)
+		s.window.setMost(1)
 	}
+	source.SetBacklogRate(cfg.BacklogBytesPerSecond)
 	if s.metrics, err = newMetrics(reg, cfg.Name, s); err != nil {
 		return nil, err
 	}
@@ -265,6 +284,15 @@ func (r *Receiver) validate() (*url.URL, error) {
 			*d.value = d.unset
 		}
 	}
+	if r.Concurrency < 0 {
+		return nil, fmt.Errorf("--remote-write.concurrency %d: want at least 1", r.Concurrency)
+	}
+	if r.BacklogBytesPerSecond < 0 {
+		return nil, fmt.Errorf("--remote-write.backlog-bytes-per-second %d: want a positive number, or 0 for no bound", r.BacklogBytesPerSecond)
+	}
+	if r.Concurrency == 0 {
+		r.Concurrency = 4
+	}
 	if r.Version == "" {
 		r.Version = "unknown"
 	}
@@ -301,7 +329,7 @@ func (s *Shipper) State() State {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	state := s.state
-	state.Compression = s.negotiate.choose(now)
+	state.Compression = s.negotiate.choose(false, now)
 	state.BacklogBytes = waiting.Bytes
 	state.BacklogSamples = waiting.Samples
 	if !waiting.WaitingSince.IsZero() {

@@ -46,9 +46,15 @@ type stepState int
 const (
 	stepFound  stepState = iota // a record
 	stepAgain                   // something was passed over
-	stepWait                    // nothing waits
+	stepWait                    // nothing waits, or it has to wait for the rate
 	stepClosed                  // the spool was closed
 )
+
+// backlogged tells whether what l reads next counts against the rate of the
+// backlog: older records, and in order also the new ones while many wait.
+func (r *Reader) backlogged(l *lane) bool {
+	return l == &r.backlogLane || r.order == InOrder && r.s.nextSeq-r.live > freshAfterRecords
+}
 
 // want chooses what to read next: a span of sequence numbers and its lane.
 func (r *Reader) want() (want span, l *lane, ok bool) {
@@ -103,9 +109,17 @@ func (r *Reader) step(dst []byte) (Record, stepState) {
 		r.liveLane.closeIfGone()
 		return again, stepWait
 	}
+	backlogged := r.backlogged(l)
+	if backlogged && r.rate.wait(time.Now()) > 0 {
+		return again, stepWait
+	}
 	g := s.segmentFrom(want.lo)
 	if g == nil {
-		return r.stepMemory(want, l, dst)
+		rec, state := r.stepMemory(want, l, dst)
+		if state == stepFound && backlogged {
+			r.rate.took(int64(len(rec.Payload)), time.Now())
+		}
+		return rec, state
 	}
 	if g.firstSeq > want.hi {
 		r.pass(l, want.lo, want.hi)
@@ -180,6 +194,9 @@ func (r *Reader) step(dst []byte) (Record, stepState) {
 		r.drop(uint64(h.samples), h.size(), reasonCorrupt)
 	default:
 		r.inFlight = append(r.inFlight, h)
+		if backlogged {
+			r.rate.took(h.size(), time.Now())
+		}
 		return r.record(h, dst), stepFound
 	}
 	r.finish(h.seq, h.seq)

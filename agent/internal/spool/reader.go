@@ -71,6 +71,7 @@ type Reader struct {
 	inFlight []header // returned by Next, not acknowledged
 	backlog  []span   // to be read, older than live
 	live     uint64   // the next record to be read of the newest ones
+	rate     rate     // of the backlog
 	pending  struct {
 		bytes   int64
 		samples uint64
@@ -150,6 +151,15 @@ func (r *Reader) SetOrder(order Order) {
 	r.order = order
 }
 
+// SetBacklogRate bounds how much of the backlog is given, bytes as they are
+// stored per second; 0 is no bound. Of records in order, those count of which
+// more than freshAfterRecords wait.
+func (r *Reader) SetBacklogRate(bytesPerSecond int64) {
+	r.s.mu.Lock()
+	defer r.s.mu.Unlock()
+	r.rate.bytesPerSecond = bytesPerSecond
+}
+
 // Backlog returns what the receiver has not acknowledged.
 func (r *Reader) Backlog() Backlog {
 	r.s.mu.Lock()
@@ -178,16 +188,35 @@ func (r *Reader) Next(ctx context.Context, dst []byte) (Record, error) {
 		case stepClosed:
 			return Record{}, ErrClosed
 		}
-		select {
-		case <-r.wake:
-		default:
-			select {
-			case <-r.wake:
-			case <-ctx.Done():
-				return Record{}, ctx.Err()
-			}
+		if err := r.pause(ctx); err != nil {
+			return Record{}, err
 		}
 	}
+}
+
+// pause waits until something was appended or the backlog is due again.
+func (r *Reader) pause(ctx context.Context) error {
+	select {
+	case <-r.wake:
+		return nil
+	default:
+	}
+	r.s.mu.Lock()
+	wait := r.rate.wait(time.Now())
+	r.s.mu.Unlock()
+	var due <-chan time.Time
+	if wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		due = timer.C
+	}
+	select {
+	case <-r.wake:
+	case <-due:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
 }
 
 // Ack says that the receiver has the record.
@@ -197,18 +226,19 @@ func (r *Reader) Ack(seq uint64) {
 	r.settle(seq)
 }
 
-// Reject says that the receiver will never take the record: it is counted as
-// dropped for the given reason and not given again.
-func (r *Reader) Reject(seq uint64, reason string) {
+// Reject says that the receiver will never take so many samples of the record
+// and has the others: they are counted as dropped for the given reason, and the
+// record is not given again.
+func (r *Reader) Reject(seq uint64, samples int, reason string) {
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
-	if h, ok := r.settle(seq); ok {
-		r.dropped.WithLabelValues(reason).Add(float64(h.samples))
+	if r.settle(seq) {
+		r.dropped.WithLabelValues(reason).Add(float64(samples))
 	}
 }
 
 // settle ends the flight of a record.
-func (r *Reader) settle(seq uint64) (header, bool) {
+func (r *Reader) settle(seq uint64) bool {
 	for i, h := range r.inFlight {
 		if h.seq != seq {
 			continue
@@ -220,9 +250,9 @@ func (r *Reader) settle(seq uint64) (header, bool) {
 		r.finish(seq, seq)
 		r.cursor.save(r.s, r.done)
 		r.s.trim()
-		return h, true
+		return true
 	}
-	return header{}, false
+	return false
 }
 
 // finish marks records as done, whatever became of them.

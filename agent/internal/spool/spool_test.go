@@ -204,7 +204,8 @@ func TestARejectedRecordIsCountedAndNotGivenAgain(t *testing.T) {
 	r := openReader(t, s, "a")
 	mustAppend(t, s, 1, 50, 9)
 	mustAppend(t, s, 2, 50, 9)
-	r.Reject(take(t, r).Seq, "rejected")
+	rec := take(t, r)
+	r.Reject(rec.Seq, rec.Samples, "rejected")
 	if got := droppedSamples(s, "a", "rejected"); got != 9 {
 		t.Fatalf("%v samples counted as rejected, want 9", got)
 	}
