@@ -12,6 +12,7 @@ type metrics struct {
 	failures *prometheus.CounterVec // request
 	connects prometheus.Counter
 	ignored  prometheus.Counter
+	refused  prometheus.Counter
 }
 
 func newMetrics(registerer prometheus.Registerer, e *Engine) (*metrics, error) {
@@ -22,6 +23,7 @@ func newMetrics(registerer prometheus.Registerer, e *Engine) (*metrics, error) {
 		connects: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_docker_connects_total", Help: "Connections made to the Docker engine."}),
 		ignored:  prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_docker_containers_ignored_total", Help: "Container starts left out because the limit of containers was reached."}),
 	}
+	m.refused = prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_swarm_objects_refused_total", Help: "Services and nodes of the Swarm left out, at each reading, because the limit of them was reached."})
 	for _, action := range followedActions() {
 		m.events.WithLabelValues(string(action))
 	}
@@ -35,7 +37,7 @@ func newMetrics(registerer prometheus.Registerer, e *Engine) (*metrics, error) {
 	sourceUp := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "plimsoll_agent_source_up", Help: SourceUpHelp, ConstLabels: prometheus.Labels{"source": "docker"},
 	}, func() float64 { return number(e.State().Up) })
-	for _, c := range []prometheus.Collector{m.events, m.requests, m.failures, m.connects, m.ignored, sourceUp, newSwarmMetrics(e)} {
+	for _, c := range []prometheus.Collector{m.events, m.requests, m.failures, m.connects, m.ignored, m.refused, sourceUp, newSwarmMetrics(e)} {
 		if err := registerer.Register(c); err != nil {
 			return nil, err
 		}

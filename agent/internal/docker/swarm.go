@@ -3,9 +3,12 @@ package docker
 import (
 	"context"
 	"reflect"
+	"slices"
+	"strings"
 
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/api/types/swarm"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Swarm is what a manager of a Swarm says. The zero value is an engine that manages none. Its slices and maps are shared: read only.
@@ -35,7 +38,7 @@ type SwarmNode struct {
 	Ready bool
 }
 
-// mostServices bounds the services and nodes that are told.
+// mostServices bounds the services that are told, and the nodes.
 const mostServices = 10_000
 
 // Swarm tells what the engine said last; false before it was asked. When it can not be asked, services and nodes are left out.
@@ -141,14 +144,25 @@ func (w *wire) swarm(ctx context.Context, info Info) (Swarm, error) {
 	return s, err
 }
 
+// bounded leaves out what is past the limit, each time the same ones: those last by name.
+func bounded[T any](found []T, name func(T) string, refused prometheus.Counter) []T {
+	if len(found) <= mostServices {
+		return found
+	}
+	refused.Add(float64(len(found) - mostServices))
+	slices.SortFunc(found, func(a, b T) int { return strings.Compare(name(a), name(b)) })
+	return found[:mostServices]
+}
+
 func (w *wire) nodes(ctx context.Context) ([]SwarmNode, error) {
 	w.metrics.requests.WithLabelValues("nodes").Inc()
 	found, err := w.cli.NodeList(ctx, swarm.NodeListOptions{})
 	if err != nil {
 		return nil, w.failed("nodes", err)
 	}
+	found = bounded(found, func(n swarm.Node) string { return n.Description.Hostname }, w.metrics.refused)
 	nodes := make([]SwarmNode, 0, len(found))
-	for _, n := range found[:min(len(found), mostServices)] {
+	for _, n := range found {
 		nodes = append(nodes, SwarmNode{Name: n.Description.Hostname, Ready: n.Status.State == swarm.NodeStateReady && n.Spec.Availability != swarm.NodeAvailabilityDrain})
 	}
 	return nodes, nil
@@ -160,8 +174,9 @@ func (w *wire) services(ctx context.Context) ([]Service, error) {
 	if err != nil {
 		return nil, w.failed("services", err)
 	}
+	found = bounded(found, func(s swarm.Service) string { return s.Spec.Name }, w.metrics.refused)
 	services := make([]Service, 0, len(found))
-	for i := range found[:min(len(found), mostServices)] {
+	for i := range found {
 		in := &found[i]
 		if in.Spec.Mode.ReplicatedJob != nil || in.Spec.Mode.GlobalJob != nil || in.Spec.TaskTemplate.ContainerSpec == nil {
 			continue

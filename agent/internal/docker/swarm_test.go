@@ -3,7 +3,11 @@ package docker
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"reflect"
 	"strings"
 	"testing"
@@ -11,6 +15,8 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/swarm"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 func TestOnlyALeaderThatAnswersHasServices(t *testing.T) {
@@ -78,5 +84,45 @@ func TestATaskIsOfTheNewestVersionWithoutItsRestartPolicy(t *testing.T) {
 	}
 	if reflect.DeepEqual(read(older), read(template)) {
 		t.Error("a task of an older version counts as newest")
+	}
+}
+
+// A Swarm past the limit lost services without a word, and whichever the manager listed last.
+func TestServicesPastTheLimitAreLeftOutAndCounted(t *testing.T) {
+	var services []swarm.Service
+	for i := range mostServices + 3 {
+		s := swarm.Service{ID: fmt.Sprint(i), ServiceStatus: &swarm.ServiceStatus{DesiredTasks: 1}}
+		s.Spec.Name, s.Spec.TaskTemplate.ContainerSpec = fmt.Sprintf("s%05d", mostServices+3-i), &swarm.ContainerSpec{Image: "web"}
+		services = append(services, s)
+	}
+	self := swarm.Node{ID: "n1", ManagerStatus: &swarm.ManagerStatus{Leader: true}}
+	manager := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Api-Version", "1.41")
+		w.Header().Set("Content-Type", "application/json")
+		var answer any
+		switch _, path, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); path {
+		case "info":
+			answer = map[string]any{"ServerVersion": "20.10.24", "Swarm": map[string]any{"NodeID": "n1", "ControlAvailable": true, "LocalNodeState": "active"}}
+		case "nodes/n1":
+			answer = self
+		case "nodes":
+			answer = []swarm.Node{self}
+		case "services":
+			answer = services
+		}
+		json.NewEncoder(w).Encode(answer)
+	}))
+	defer manager.Close()
+	reg := prometheus.NewRegistry()
+	e, err := New(Config{Host: strings.Replace(manager.URL, "http://", "tcp://", 1), Metrics: reg}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := e.ProbeSwarm(t.Context())
+	if err != nil || len(s.Services) != mostServices || s.Services[0].Name != "s00001" || s.Services[mostServices-1].Name != fmt.Sprintf("s%05d", mostServices) || len(s.Nodes) != 1 {
+		t.Fatalf("%d services, %d nodes (%v), want the first %d by name and 1", len(s.Services), len(s.Nodes), err, mostServices)
+	}
+	if got := testutil.ToFloat64(e.metrics.refused); got != 3 {
+		t.Errorf("%g counted as refused, want 3", got)
 	}
 }
