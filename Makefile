@@ -34,7 +34,7 @@ BENCH_PEERS      ?=
 CHAOS_ROUNDS ?= 60
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-event-latency show-rules-10k show-exits bench-agent clean help chaos bench-collector
+.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-join show-event-latency show-rules-10k show-exits bench-agent clean help chaos bench-collector
 
 build: ## build bin/plimsoll-agent and bin/plimsoll-collector
 	go build -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/plimsoll-agent ./agent
@@ -67,6 +67,10 @@ show-cgroup2: ## compare the agent with cAdvisor and the kernel's files on cgrou
 show-kubernetes: ## compare the agent with a real kubelet on this machine, stop the API server, measure a large cluster: six minutes, as root
 	.ci/peers/kubernetes/build.sh $(KUBERNETES) kube-apiserver kube-controller-manager kube-scheduler kubelet
 	PLIMSOLL_SHOW=kubernetes PLIMSOLL_KUBERNETES=$(KUBERNETES) go test ./agent/internal/kubernetes -count=1 -timeout 20m -v -run TestShow
+
+show-join: ## one application as container, Compose project, Swarm service and real Deployment is one series; it moves without a gap: six minutes, as root
+	.ci/peers/kubernetes/build.sh $(KUBERNETES) kube-apiserver kube-controller-manager kube-scheduler kubelet
+	PLIMSOLL_SHOW=join PLIMSOLL_KUBERNETES=$(KUBERNETES) go test ./collector/e2e -count=1 -timeout 20m -v -run TestShowAnApplicationMoves
 
 show-event-latency: ## time 60 OOM kills and 60 crashes of real containers from the kernel to a webhook, under load: six minutes, as root
 	PLIMSOLL_SHOW=event-latency go test ./collector/e2e -count=1 -timeout 20m -v -run TestEventsReachTheWebhook

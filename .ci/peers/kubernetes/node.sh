@@ -1,9 +1,10 @@
 #!/bin/bash
-# A whole Kubernetes on this machine, with running pods: node.sh up FOLDER BINARIES, node.sh down FOLDER.
-# etcd, kube-apiserver, kube-controller-manager, kube-scheduler, containerd and a kubelet (cgroup v1 or v2), a DaemonSet, a Deployment
-# with limits, a pod that runs out of memory again and again. State goes to FOLDER; `down` stops what `up` started, by pid, and undoes
-# what the kubelet did to the machine. The binaries are those of build.sh; etcd-server, containerd, runc, containernetworking-plugins,
-# kubernetes-client (kubectl), docker.io (to make images) and busybox-static come from Debian.
+# A whole Kubernetes on this machine: node.sh up FOLDER BINARIES, node.sh workload FOLDER, node.sh down FOLDER.
+# `up` starts etcd, kube-apiserver, kube-controller-manager, kube-scheduler, containerd and a kubelet (cgroup v1 or v2), `workload` the pods
+# of workload.yaml, each running when it returns. State goes to FOLDER; `down` stops what `up` started, by pid, and undoes what the kubelet
+# did to the machine. The binaries are those of build.sh; etcd-server, containerd, runc, containernetworking-plugins, kubernetes-client
+# (kubectl), docker.io (to make images) and busybox-static come from Debian. With PLIMSOLL_CRI_DOCKERD=BINARY in the environment the pods
+# run on this machine's Docker engine, through that cri-dockerd, instead of containerd.
 set -euo pipefail
 action=$1; W=$2; node=plimsoll-node; port=26443
 export KUBECONFIG=$W/kubeconfig
@@ -55,43 +56,33 @@ up() {
     --bind-address=127.0.0.1 --secure-port=21257 --use-service-account-credentials=true --cluster-signing-cert-file=ca.crt --cluster-signing-key-file=ca.key
   begin scheduler "$bin/kube-scheduler" --kubeconfig=kubeconfig --leader-elect=false --bind-address=127.0.0.1 --secure-port=21259
 
-  cat > containerd.toml << TOML
-version = 2
-root = "$W/containerd/root"
-state = "$W/containerd/state"
-disabled_plugins = ["io.containerd.snapshotter.v1.btrfs","io.containerd.snapshotter.v1.zfs","io.containerd.snapshotter.v1.aufs","io.containerd.snapshotter.v1.devmapper"]
-[grpc]
-  address = "$W/containerd/containerd.sock"
-[plugins."io.containerd.internal.v1.opt"]
-  path = "$W/containerd/opt"
-[plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "localhost/pause:1"
-  restrict_oom_score_adj = true
-  stream_server_port = "0"
-[plugins."io.containerd.grpc.v1.cri".cni]
-  bin_dir = "/usr/lib/cni"
-  conf_dir = "$W/cni"
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
-  runtime_type = "io.containerd.runc.v2"
-TOML
   cat > cni/10-plimsoll.conflist << JSON
 {"cniVersion":"0.4.0","name":"plimsoll","plugins":[{"type":"bridge","bridge":"plimsoll0","isGateway":true,"ipMasq":false,"ipam":{"type":"host-local","dataDir":"$W/ipam","ranges":[[{"subnet":"10.244.77.0/24"}]],"routes":[{"dst":"0.0.0.0/0"}]}}]}
 JSON
-  begin containerd containerd -c containerd.toml
-  await containerd 30 $ctr version
   local root; root=$(mktemp -d); mkdir "$root/bin"; cp "$(command -v busybox)" "$root/bin/busybox"
   for a in sh sleep cat tail dd true wget nc; do ln -s busybox "$root/bin/$a"; done
   tar -C "$root" -c . | docker import -c 'ENTRYPOINT ["/bin/sleep","2147483647"]' - localhost/pause:1 > /dev/null
   tar -C "$root" -c . | docker import -c 'CMD ["/bin/sh"]' - localhost/plimsoll-bb:1 > /dev/null
-  docker save localhost/pause:1 localhost/plimsoll-bb:1 | $ctr images import - > /dev/null
-  docker rmi localhost/pause:1 localhost/plimsoll-bb:1 > /dev/null; rm -rf "$root"
+  rm -rf "$root"
+  local runtime socket
+  if [ -n "${PLIMSOLL_CRI_DOCKERD:-}" ]; then
+    runtime=cri-dockerd socket=$W/cri-dockerd.sock
+    begin $runtime "$PLIMSOLL_CRI_DOCKERD" --container-runtime-endpoint="unix://$socket" --cri-dockerd-root-directory="$W/cri-dockerd" \
+      --pod-infra-container-image=localhost/pause:1 --network-plugin=cni --cni-bin-dir=/usr/lib/cni --cni-conf-dir="$W/cni" --cni-cache-dir="$W/cni-cache" --streaming-bind-addr=127.0.0.1:0
+    await $runtime 30 test -S "$socket"
+  else
+    runtime=containerd socket=$W/containerd/containerd.sock
+    begin_containerd
+    docker save localhost/pause:1 localhost/plimsoll-bb:1 | $ctr images import - > /dev/null
+    docker rmi localhost/pause:1 localhost/plimsoll-bb:1 > /dev/null
+  fi
 
   cat > kubelet.yaml << YAML
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 failCgroupV1: false
 cgroupDriver: cgroupfs
-containerRuntimeEndpoint: unix://$W/containerd/containerd.sock
+containerRuntimeEndpoint: unix://$socket
 failSwapOn: false
 oomScoreAdj: 0
 address: 127.0.0.1
@@ -113,10 +104,37 @@ YAML
   await kubelet 120 sh -c "kubectl get node $node | grep -q ' Ready'"
   kubectl create namespace shop > /dev/null
   await kubelet 30 kubectl -n shop get serviceaccount default
+}
+
+workload() {
   kubectl apply -f "$here/workload.yaml" > /dev/null
-  kubectl -n shop rollout status ds/agentlike --timeout=120s > /dev/null
-  kubectl -n shop rollout status deploy/burn --timeout=120s > /dev/null
+  for owner in ds/agentlike deploy/burn sts/db; do kubectl -n shop rollout status $owner --timeout=120s > /dev/null; done
+  await kubelet 90 sh -c 'kubectl -n shop get pod | grep -q "^tick-.* Running"' # the CronJob runs at the full minute
   kubectl -n shop get pod -o wide
+}
+
+begin_containerd() {
+  cat > containerd.toml << TOML
+version = 2
+root = "$W/containerd/root"
+state = "$W/containerd/state"
+disabled_plugins = ["io.containerd.snapshotter.v1.btrfs","io.containerd.snapshotter.v1.zfs","io.containerd.snapshotter.v1.aufs","io.containerd.snapshotter.v1.devmapper"]
+[grpc]
+  address = "$W/containerd/containerd.sock"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "$W/containerd/opt"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "localhost/pause:1"
+  restrict_oom_score_adj = true
+  stream_server_port = "0"
+[plugins."io.containerd.grpc.v1.cri".cni]
+  bin_dir = "/usr/lib/cni"
+  conf_dir = "$W/cni"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+  runtime_type = "io.containerd.runc.v2"
+TOML
+  begin containerd containerd -c containerd.toml
+  await containerd 30 $ctr version
 }
 
 begin_apiserver() {
@@ -153,6 +171,11 @@ down() {
     for container in $($ctr container ls -q); do $ctr container rm "$container"; done > /dev/null 2>&1
     stop containerd
   fi
+  if [ -f "$W/cri-dockerd.pid" ]; then
+    stop cri-dockerd
+    docker ps -aq --filter label=io.kubernetes.pod.uid | xargs -r docker rm -f > /dev/null 2>&1
+    docker rmi localhost/pause:1 localhost/plimsoll-bb:1 > /dev/null 2>&1
+  fi
   grep -o " $W/[^ ]*" /proc/self/mountinfo | tr -d ' ' | sort -ru | while read -r m; do umount -l "$m"; done
   find /sys/fs/cgroup -depth -type d -path '*/kubepods*' -exec rmdir {} \; 2> /dev/null
   rmdir /sys/fs/cgroup/*/k8s.io 2> /dev/null
@@ -166,8 +189,9 @@ down() {
 here=$(cd "$(dirname "$0")" && pwd)
 case $action in
   up) up "$3" ;;
+  workload) workload ;;
   down) down ;;
   stop-apiserver) stop apiserver ;;
   start-apiserver) cd "$W"; begin_apiserver "$3" ;;
-  *) echo "usage: node.sh up|down|stop-apiserver|start-apiserver FOLDER [BINARIES]" >&2; exit 2 ;;
+  *) echo "usage: node.sh up|workload|down|stop-apiserver|start-apiserver FOLDER [BINARIES]" >&2; exit 2 ;;
 esac
