@@ -98,7 +98,7 @@ func openEyes(cfg config, kept inventory.Ledger, log *slog.Logger, reg *promethe
 		}
 		cancel()
 	}
-	if e.projects, err = openProjects(cfg, log, reg); err != nil {
+	if e.projects, err = openProjects(cfg, func(idc, cluster string) { e.where.say(byToken, idc, cluster) }, log, reg); err != nil {
 		e.close()
 		return nil, err
 	}

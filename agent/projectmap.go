@@ -28,8 +28,8 @@ const (
 
 // openProjects readies the project map and looks at its source once, so that the first labels are right. A file that can not
 // be used is an error unless there is a last good copy: the agent of a whole fleet must come up again after a bad roll-out.
-func openProjects(cfg config, log *slog.Logger, reg prometheus.Registerer) (*projects.Keeper, error) {
-	c := projects.Config{Copy: filepath.Join(cfg.dataDir, "project-map.yaml"), Every: time.Duration(cfg.mapEvery), Metrics: reg}
+func openProjects(cfg config, place func(idc, cluster string), log *slog.Logger, reg prometheus.Registerer) (*projects.Keeper, error) {
+	c := projects.Config{Place: place, Copy: filepath.Join(cfg.dataDir, "project-map.yaml"), Every: time.Duration(cfg.mapEvery), Metrics: reg}
 	switch cfg.projectMap {
 	case mapBuiltin:
 	case mapOfCollector:
@@ -84,7 +84,7 @@ func projectMap(args []string) int {
 
 // showProjectMap prints the map that run would put in force now, and where it comes from.
 func showProjectMap(cfg config) int {
-	keeper, err := openProjects(cfg, slog.New(slog.DiscardHandler), nil)
+	keeper, err := openProjects(cfg, nil, slog.New(slog.DiscardHandler), nil)
 	if err == nil && cfg.projectMap == mapOfCollector {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
@@ -139,7 +139,7 @@ func readProjectMap(cfg config) (*projectmap.Map, error) {
 		}
 		return projectmap.Parse(cfg.projectMap, text)
 	}
-	keeper, err := openProjects(cfg, slog.New(slog.DiscardHandler), nil)
+	keeper, err := openProjects(cfg, nil, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -109,7 +109,7 @@ func TestTheProjectMapOfTheFlags(t *testing.T) {
 	base.dataDir = t.TempDir()
 	base.urls = settings.Strings{served + "/api/v1/write"}
 	open := func(cfg config) (string, projects.Source, error) {
-		k, err := openProjects(cfg, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		k, err := openProjects(cfg, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 		if err != nil {
 			return "", "", err
 		}

@@ -12,7 +12,8 @@ import (
 )
 
 // whereabouts settles idc and cluster from those who say something about them: the flags, the labels of the Kubernetes node, those of
-// the Swarm node (which managers alone are told), the labels of the Docker engine, in this order.
+// the Swarm node (which managers alone are told), the labels of the Docker engine, the place of the agent's token on the collector that
+// serves the project map, in this order.
 type whereabouts struct {
 	name    string
 	changed chan struct{}
@@ -20,7 +21,7 @@ type whereabouts struct {
 	keys    [2][]string   // labels of a node that name the idc and the cluster
 
 	mu     sync.Mutex
-	claims [4]identity.Claim
+	claims [5]identity.Claim
 }
 
 // The places in claims.
@@ -29,15 +30,16 @@ const (
 	byNodeLabels
 	bySwarm
 	byEngine
+	byToken
 )
 
 func newWhereabouts(cfg config, reg *prometheus.Registry) *whereabouts {
 	w := &whereabouts{name: cfg.node, keys: [2][]string{cfg.idcNodeLabel, cfg.clusterNodeLabel}, changed: make(chan struct{}, 1)}
-	w.claims = [...]identity.Claim{{Source: "the flags", IDC: cfg.idc, Cluster: cfg.cluster}, {Source: "the node's labels"}, {Source: "the Swarm node's labels"}, {Source: "the engine's labels"}}
+	w.claims = [...]identity.Claim{{Source: "the flags", IDC: cfg.idc, Cluster: cfg.cluster}, {Source: "the node's labels"}, {Source: "the Swarm node's labels"}, {Source: "the engine's labels"}, {Source: "the place of the token on the collector"}}
 	for _, label := range [...]string{"idc", "cluster"} {
 		labels := prometheus.Labels{"label": label}
 		reg.MustRegister(
-			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_agent_identity_conflict", Help: "1 when two of flags, node labels, Swarm node labels and engine labels disagree on the label; doctor names them.", ConstLabels: labels}, func() float64 {
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_agent_identity_conflict", Help: "1 when two of flags, node labels, Swarm node labels, engine labels and the token's place disagree on the label; doctor names them.", ConstLabels: labels}, func() float64 {
 				_, conflicts := w.settle()
 				for _, c := range conflicts {
 					if c.Label == label {

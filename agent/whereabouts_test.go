@@ -29,6 +29,7 @@ func TestAConflictAndAnAbsenceOfIDCOrClusterAreMetrics(t *testing.T) {
 	}
 	w.say(byNodeLabels, "sh2", "k8s-1")
 	w.say(byEngine, "", "swarm-1")
+	w.say(byToken, "", "k8s-1")
 	if n := w.node(); n.IDC != "bj1" || n.Cluster != "k8s-1" || n.Node != "n1" {
 		t.Errorf("the node is at %+v", n)
 	}

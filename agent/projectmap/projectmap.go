@@ -79,6 +79,10 @@ const (
 	NoMap      = "none"
 )
 
+// PlaceHeader is in such an answer where the asker's token has a place: idc and cluster of those who have none of their own, encoded as a
+// query (idc=bj1&cluster=k1).
+const PlaceHeader = "Plimsoll-Place"
+
 // Builtin is the map in force where nobody wrote one: no rules, all defaults.
 func Builtin() *Map {
 	return &Map{defaults: builtinDefaults(), unassigned: Unassigned}

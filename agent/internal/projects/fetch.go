@@ -43,6 +43,10 @@ func (k *Keeper) fetch(ctx context.Context) error {
 	defer resp.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(resp.Body, projectmap.MaxFileBytes+1))
 	said := resp.Header.Get(projectmap.HashHeader)
+	if said != "" && k.cfg.Place != nil {
+		place, _ := url.ParseQuery(resp.Header.Get(projectmap.PlaceHeader)) // what can not be read is not said
+		k.cfg.Place(place.Get("idc"), place.Get("cluster"))
+	}
 	switch {
 	case said != "" && resp.StatusCode == http.StatusNotModified:
 		k.set(current, Collector)

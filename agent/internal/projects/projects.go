@@ -36,8 +36,10 @@ type Config struct {
 	// Copy is the file for the last good map. Run writes it. "" is none.
 	Copy string
 	// Every is the time between two looks, give or take a tenth. 0 is 30 s.
-	Every   time.Duration
-	Client  Client                // needed with URL
+	Every  time.Duration
+	Client Client // needed with URL
+	// Place is told, with every answer of a collector, the place of the agent's token there; "" where it has none. nil: nobody asks.
+	Place   func(idc, cluster string)
 	Metrics prometheus.Registerer // nil is nowhere
 }
 

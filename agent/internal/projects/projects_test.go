@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -294,5 +295,28 @@ func TestWithoutASourceTheDefaultsAreInForce(t *testing.T) {
 	b.want(t, "unassigned", Builtin, 1)
 	if _, err := New(Config{Every: -1}, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a negative interval is taken")
+	}
+}
+
+func TestACollectorTellsThePlaceOfTheToken(t *testing.T) {
+	place := "idc=bj1&cluster=k+1"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(projectmap.PlaceHeader, place)
+		w.Header().Set(projectmap.HashHeader, projectmap.NoMap)
+		http.NotFound(w, r)
+	}))
+	defer server.Close()
+	var told []string
+	k, err := New(Config{URL: server.URL, Client: server.Client(), Place: func(idc, cluster string) { told = append(told, idc+"/"+cluster) }}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, place = range []string{place, "idc=bj1", "", "%zz"} {
+		if err := k.Look(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"bj1/k 1", "bj1/", "/", "/"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
 	}
 }
