@@ -3,11 +3,13 @@ package alerts_test
 import (
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +23,7 @@ import (
 
 type rule struct {
 	Alert, Record, Expr string
+	For                 string
 	Labels, Annotations map[string]string
 }
 
@@ -105,9 +108,50 @@ func TestEveryAlertSaysWhatIsWrongHowBadAndWhatToDo(t *testing.T) {
 			}
 		}
 		figure := r.Annotations["summary"] + r.Annotations["description"]
-		without := []string{"Watchdog", "ContainerUnhealthy", "AgentSourceDown"} // yes or no, no figure
+		without := []string{"Watchdog", "ContainerUnhealthy", "AgentSourceDown", "CollectorJournalDown"} // yes or no, no figure
 		if !strings.Contains(figure, "$value") && !slices.Contains(without, name) {
 			t.Errorf("%s does not say its value", name)
+		}
+	}
+}
+
+// The threshold is told with the alert. What it says must be what the rule has.
+func TestTheThresholdThatIsToldIsTheRules(t *testing.T) {
+	percent := regexp.MustCompile(`([\d.]+)%`)
+	lasting := regexp.MustCompile(`for (\d+) (min|h|d)\b`)
+	for _, r := range alertsOf(pack(t)) {
+		text := r.Annotations["threshold"]
+		if text == "" {
+			if found := regexp.MustCompile(`[<>] 0?\.\d|[<>] [1-9]`).FindString(r.Expr); found != "" && !strings.Contains(r.Expr, "count(idc:") {
+				t.Errorf("%s has a threshold (%s) and does not tell it", r.Alert, found)
+			}
+			continue
+		}
+		for _, p := range percent.FindAllStringSubmatch(text, -1) {
+			value, err := strconv.ParseFloat(p[1], 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			near := regexp.MustCompile(`\d[\d.]*(?: \* \d[\d.]*)?`)
+			have := slices.ContainsFunc(near.FindAllString(r.Expr, -1), func(number string) bool {
+				figure := 1.0
+				for _, factor := range strings.Split(number, " * ") {
+					f, err := strconv.ParseFloat(factor, 64)
+					if err != nil {
+						return false
+					}
+					figure *= f
+				}
+				return math.Abs(100*figure-value) < 1e-6 || math.Abs(100*(1-figure)-value) < 1e-6 || value == 100
+			})
+			if !have {
+				t.Errorf("%s tells %q, which is not in %s", r.Alert, p[0], r.Expr)
+			}
+		}
+		if l := lasting.FindStringSubmatch(text); l != nil && r.For != l[1]+l[2][:1] {
+			t.Errorf("%s tells %q and waits for %q", r.Alert, l[0], r.For)
+		} else if l == nil && r.For != "" {
+			t.Errorf("%s waits for %s and does not tell it", r.Alert, r.For)
 		}
 	}
 }
@@ -188,7 +232,7 @@ func TestRulesRestOnMetricsThatExist(t *testing.T) {
 func known(t *testing.T, where, expr string, rules []rule) {
 	t.Helper()
 	have := map[string]bool{
-		"ALERTS": true,
+		"ALERTS": true, "process_resident_memory_bytes": true, // every program's own
 	}
 	for _, id := range catalog.IDs() {
 		have[catalog.Lookup(id).Name] = true
