@@ -40,6 +40,7 @@ func doctor(cfg config) int {
 	report.kubernetes(eyes)
 	report.projects(eyes)
 	report.dataDir(cfg.dataDir)
+	report.limits(cfg)
 	if report.missing > 0 {
 		return exitError
 	}

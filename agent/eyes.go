@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"github.com/plimsoll/plimsoll/agent/internal/population"
 	"github.com/plimsoll/plimsoll/agent/internal/projects"
 	"github.com/plimsoll/plimsoll/agent/internal/sampler"
+	"github.com/plimsoll/plimsoll/agent/internal/shed"
 	"github.com/plimsoll/plimsoll/agent/projectmap"
 )
 
@@ -57,7 +59,7 @@ const mostWatched = 2000
 
 func openEyes(cfg config, kept inventory.Ledger, log *slog.Logger, reg *prometheus.Registry) (*eyes, error) {
 	if cfg.limitMemory > 0 {
-		debug.SetMemoryLimit(int64(cfg.limitMemory))
+		debug.SetMemoryLimit(int64(cfg.limitMemory) * 9 / 10) // the rest is the program itself
 	}
 	fs, err := cgroup.Detect(cfg.rootCgroup, cfg.rootProc)
 	if err != nil {
@@ -158,6 +160,9 @@ func (e *eyes) samplerConfig(cfg config, out sampler.Appender, reg *prometheus.R
 	}
 	if reg != nil {
 		c.Own, c.Metrics = reg, reg
+		c.Limits = shed.Limits{CPUCores: float64(cfg.limitCPU), MemoryBytes: int64(cfg.limitMemory)}
+	} else {
+		c.BirthsAtOnce = math.MaxInt // one look at everything
 	}
 	return c
 }

@@ -58,6 +58,7 @@ type config struct {
 	spoolWhenFull string
 	listen        string
 	anonymous     bool
+	limitCPU      settings.Cores
 	limitMemory   settings.Bytes
 	logLevel      slog.Level
 	logFormat     string
@@ -72,7 +73,7 @@ func defaults() config {
 		dockerHost: "unix:///var/run/docker.sock", dockerStats: statsAuto, kubernetes: "auto",
 		rootCgroup: "/sys/fs/cgroup", rootProc: "/proc", rootSys: "/sys",
 		dataDir: "/var/lib/plimsoll-agent", spoolMaxBytes: 1 << 30, spoolMaxAge: settings.Duration(24 * time.Hour), spoolWhenFull: string(spool.DropOldest),
-		listen: "127.0.0.1:9751", logFormat: "text",
+		listen: "127.0.0.1:9751", limitCPU: 0.25, limitMemory: 192 << 20, logFormat: "text",
 	}
 }
 
@@ -120,7 +121,8 @@ func (cfg *config) flags() *settings.Set {
 	f.StringVar(&cfg.spoolWhenFull, "spool.when-full", cfg.spoolWhenFull, "`drop-oldest` or drop-newest")
 	f.StringVar(&cfg.listen, "listen", cfg.listen, "`address` for /metrics, /-/healthy, /-/ready and /debug/pprof; empty = none")
 	f.BoolVar(&cfg.anonymous, "auth.anonymous", cfg.anonymous, "allow --listen beyond loopback although nobody is authenticated there")
-	f.Var(&cfg.limitMemory, "limit.memory", "soft limit of the agent's own memory in `bytes`; 0 = none")
+	f.Var(&cfg.limitCPU, "limit.cpu", "most `CPU` the agent may take, 0.25 of one or 5% of all, over 15 s; past it work is left out in the order agent/README.md tells; 0 = no limit")
+	f.Var(&cfg.limitMemory, "limit.memory", "most `bytes` of resident memory; past it work is left out, and near it garbage is collected sooner; 0 = no limit")
 	f.TextVar(&cfg.logLevel, "log.level", cfg.logLevel, "`level`: debug, info, warn or error")
 	f.StringVar(&cfg.logFormat, "log.format", cfg.logFormat, "`text` or json")
 	return s

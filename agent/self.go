@@ -1,13 +1,12 @@
 package main
 
 import (
-	"os"
-	"strconv"
-	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sys/unix"
+
+	"github.com/plimsoll/plimsoll/agent/internal/shed"
 )
 
 // self is the agent's own process: the process_* metrics of Prometheus' client libraries, by two system calls and one small file.
@@ -16,6 +15,9 @@ import (
 type self struct {
 	cpu, resident, start *prometheus.Desc
 	startedAt            float64 // Unix seconds
+
+	mu    sync.Mutex // guards meter: a scrape and a round may gather at the same time
+	meter shed.Meter
 }
 
 func newSelf(startedAt time.Time) *self {
@@ -37,17 +39,14 @@ func (s *self) Describe(to chan<- *prometheus.Desc) {
 
 // Collect is of prometheus.Collector.
 func (s *self) Collect(to chan<- prometheus.Metric) {
-	var used unix.Rusage
-	if unix.Getrusage(unix.RUSAGE_SELF, &used) == nil {
-		seconds := float64(used.Utime.Nano()+used.Stime.Nano()) / 1e9
-		to <- prometheus.MustNewConstMetric(s.cpu, prometheus.CounterValue, seconds)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	used, err := s.meter.Used()
+	if used.CPU > 0 {
+		to <- prometheus.MustNewConstMetric(s.cpu, prometheus.CounterValue, used.CPU.Seconds())
 	}
-	if text, err := os.ReadFile("/proc/self/statm"); err == nil { // proc(5): the second field, pages
-		if fields := strings.Fields(string(text)); len(fields) > 1 {
-			if pages, err := strconv.ParseFloat(fields[1], 64); err == nil {
-				to <- prometheus.MustNewConstMetric(s.resident, prometheus.GaugeValue, pages*float64(os.Getpagesize()))
-			}
-		}
+	if err == nil {
+		to <- prometheus.MustNewConstMetric(s.resident, prometheus.GaugeValue, float64(used.ResidentBytes))
 	}
 	to <- prometheus.MustNewConstMetric(s.start, prometheus.GaugeValue, s.startedAt)
 }

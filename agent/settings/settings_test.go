@@ -3,8 +3,10 @@ package settings_test
 import (
 	"errors"
 	"flag"
+	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -99,5 +101,25 @@ func TestAnEmptyFileChangesNothing(t *testing.T) {
 	var v values
 	if err := newSet(&v).Parse([]string{"--config", write(t, "\n")}, nil); err != nil || v.dataDir != "/var/lib/x" {
 		t.Fatalf("%v %+v", err, v)
+	}
+}
+
+func TestCPUTimeIsANumberOfCPUsOrAShareOfTheMachines(t *testing.T) {
+	f := func(text string, want float64) {
+		t.Helper()
+		var v settings.Cores
+		if err := v.Set(text); err != nil || math.Abs(float64(v)-want) > 1e-9 {
+			t.Errorf("%s is %v, %v; want %v", text, v, err, want)
+		}
+	}
+	f("0.25", 0.25)
+	f("2", 2)
+	f("0", 0)
+	f("5%", 0.05*float64(runtime.NumCPU()))
+	for _, text := range []string{"", "-1", "half", "101%", "NaN", "Inf", "5 %"} {
+		var v settings.Cores
+		if err := v.Set(text); err == nil {
+			t.Errorf("%q is taken as %v", text, v)
+		}
 	}
 }

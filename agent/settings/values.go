@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -63,6 +64,26 @@ func (v *Bytes) Set(text string) error {
 		return fmt.Errorf("%q is not a size; write for example 512MiB, 1GiB or a number of bytes", text)
 	}
 	*v = Bytes(n * scale)
+	return nil
+}
+
+// Cores is CPU time a second: 0.25 (of one CPU), or 5% (of all CPUs of the machine).
+type Cores float64
+
+// String writes the number of CPUs.
+func (v *Cores) String() string { return strconv.FormatFloat(float64(*v), 'g', -1, 64) }
+
+// Set parses a number of CPUs or a share of the machine's.
+func (v *Cores) Set(text string) error {
+	number, share := strings.CutSuffix(text, "%")
+	n, err := strconv.ParseFloat(number, 64)
+	if err != nil || n < 0 || math.IsInf(n, 0) || math.IsNaN(n) || share && n > 100 {
+		return fmt.Errorf("%q is no CPU time; write for example 0.25 for a quarter of a CPU, or 5%% of all the machine's", text)
+	}
+	if share {
+		n *= float64(runtime.NumCPU()) / 100
+	}
+	*v = Cores(n)
 	return nil
 }
 

@@ -47,6 +47,7 @@ type Walker struct {
 
 	mu    sync.Mutex
 	known map[cgroup.ContainerID]*entry
+	rest  time.Time // no walk begins before
 
 	walks, failures prometheus.Counter
 }
@@ -95,6 +96,13 @@ func (w *Walker) Sizes(id cgroup.ContainerID, pid int) (Sizes, bool) {
 	return e.sizes, e.ok
 }
 
+// Suspend begins no walk before then; one that is under way is finished.
+func (w *Walker) Suspend(until time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rest = until
+}
+
 // Run walks until ctx ends.
 func (w *Walker) Run(ctx context.Context) error {
 	for {
@@ -115,6 +123,9 @@ func (w *Walker) Run(ctx context.Context) error {
 func (w *Walker) next(now time.Time) (id cgroup.ContainerID, due *entry) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if now.Before(w.rest) {
+		return "", nil
+	}
 	for key, e := range w.known {
 		switch {
 		case now.Sub(e.asked) > 2*w.cfg.Interval:

@@ -65,10 +65,7 @@ func (s *Sampler) Answered(id cgroup.ContainerID) {
 	s.lives.mu.Lock()
 	s.lives.answered = append(s.lives.answered, id)
 	s.lives.mu.Unlock()
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
+	s.poke()
 }
 
 // takeAnswers shows what the engine has told since.

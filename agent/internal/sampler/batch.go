@@ -25,6 +25,12 @@ func (b *batch) end(s *series.Set, atMillis int64) {
 	b.count(n)
 }
 
+func (b *batch) endSlow(s *series.Set, atMillis int64) {
+	var n int
+	b.payload, n = s.EndSlow(b.payload, atMillis)
+	b.count(n)
+}
+
 func (b *batch) relabel(s *series.Set, labels []wire.Label, atMillis int64) {
 	var n int
 	b.payload, n = s.Relabel(b.payload, labels, atMillis)

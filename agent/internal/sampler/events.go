@@ -8,6 +8,7 @@ import (
 	"github.com/plimsoll/plimsoll/agent/internal/identity"
 	"github.com/plimsoll/plimsoll/agent/internal/inventory"
 	"github.com/plimsoll/plimsoll/agent/internal/series"
+	"github.com/plimsoll/plimsoll/agent/internal/shed"
 	"github.com/plimsoll/plimsoll/agent/wire"
 )
 
@@ -21,17 +22,49 @@ func (s *Sampler) takeEvents() {
 	}
 	s.takeAnswers()
 	var lost int
-	s.events, lost = s.cfg.Containers.Drain(s.events[:0])
+	s.events, lost = s.cfg.Containers.Drain(s.events) // behind those that wait
 	if len(s.events) == 0 && lost == 0 {
 		return
 	}
-	for i := range s.events {
-		s.take(&s.events[i])
-	}
+	s.takeSome(lost > 0)
 	if lost > 0 {
 		s.reconcile()
 	}
 	s.sampleSlots(changedSlots)
+}
+
+// Opening and first reading a container cost half a millisecond: on a host with a thousand of them the agent would hold a CPU for half a
+// second when it starts.
+const birthRest = 50 * time.Millisecond
+
+// takeSome takes events in their order until so many were births; the rest waits for a moment's rest.
+func (s *Sampler) takeSome(all bool) {
+	now, n := time.Now(), 0
+	if !now.Before(s.rested) {
+		s.births = s.cfg.BirthsAtOnce
+	}
+	for ; n < len(s.events) && (all || s.births > 0 || s.events[n].Kind != inventory.Born); n++ {
+		if s.events[n].Kind == inventory.Born {
+			s.births--
+		}
+		s.take(&s.events[n])
+	}
+	if s.births <= 0 && !now.Before(s.rested) {
+		s.rested = now.Add(birthRest)
+	}
+	left := copy(s.events, s.events[n:])
+	clear(s.events[left:])
+	if s.events = s.events[:left]; left > 0 {
+		time.AfterFunc(birthRest, s.poke)
+	}
+}
+
+// poke wakes Run.
+func (s *Sampler) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
 }
 
 func (s *Sampler) take(e *inventory.Event) {
@@ -69,6 +102,10 @@ func (s *Sampler) born(c inventory.Container) {
 	if old := s.targets[c.ID]; old != nil { // a new life under the same id
 		s.end(old)
 	}
+	if s.view.left.Has(shed.Births) {
+		s.unbegin(c)
+		return
+	}
 	one := s.lives.adopt(c.ID, c.Life, c.StartedAt)
 	if one != nil && s.askFirst(c) {
 		s.lives.release(c.ID, one)
@@ -90,7 +127,7 @@ func (s *Sampler) born(c inventory.Container) {
 	} else if c.PID > 0 && c.OwnNetwork() {
 		one.SetNetPID(c.PID)
 	}
-	t := &target{source: one, life: one, container: c, set: series.New(containerLabels(c.Labels))}
+	t := &target{source: one, life: one, container: c, set: series.New(containerLabels(c.Labels)), turn: turnOf(c.ID)}
 	s.targets[c.ID] = t
 	s.metrics.count(one.reader, 1)
 	if isAsked(one.reader) {
@@ -168,6 +205,7 @@ func (s *Sampler) open(c inventory.Container) (*cgroup.Group, error) {
 // died takes the final reading, if nobody has and the cgroup is still there, writes the exit record and ends the series. t is nil for
 // a container whose cgroup could not be read once.
 func (s *Sampler) died(t *target, e *inventory.Event) {
+	delete(s.restraint.unbegun, e.Container.ID)
 	if t != nil && t.exited.IsZero() && t.life.finish(s.buf) {
 		s.finished(t)
 	}

@@ -172,10 +172,7 @@ func (s *Sampler) Exited(id cgroup.ContainerID) {
 		s.cfg.Containers.ReportOOMKills(id, one.named, final.stats.OOMKills)
 	}
 	l.ended = append(l.ended, id)
-	select {
-	case s.wake <- struct{}{}:
-	default:
-	}
+	s.poke()
 }
 
 // Removed gives the files of a cgroup that is gone back, should nobody have named it yet.

@@ -6,6 +6,7 @@ import (
 	"github.com/plimsoll/plimsoll/agent/catalog"
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
 	"github.com/plimsoll/plimsoll/agent/internal/series"
+	"github.com/plimsoll/plimsoll/agent/internal/shed"
 )
 
 // stallSource is a cgroup's figures of waiting; the node has none of its own.
@@ -43,17 +44,18 @@ func (s *stalls) peak(from stallSource, st, now *cgroup.Stats, at time.Time, gro
 }
 
 // full takes what a full reading says and puts the peaks into the set.
-func (s *stalls) full(set *series.Set, st *cgroup.Stats, at time.Time, groups catalog.Groups) {
-	if st.Has&cgroup.HasCPUQuota != 0 && groups.Has(catalog.GroupCPU) {
+func (s *stalls) full(set *series.Set, st *cgroup.Stats, at time.Time, v view) {
+	known := !v.left.Has(shed.StallPeaks) // what a whole interval shows is no peak
+	if st.Has&cgroup.HasCPUQuota != 0 && v.groups.Has(catalog.GroupCPU) {
 		s.sawPeriods(st)
-		if s.throttledShown {
+		if s.throttledShown && known {
 			set.Put(catalog.CPUThrottledPeak, s.throttledPeak)
 		}
 	}
-	if groups.Has(catalog.GroupPressurePeaks) {
+	if v.groups.Has(catalog.GroupPressurePeaks) {
 		s.sawPressure(st, at)
 		for i, id := range [3]catalog.ID{catalog.PressureCPUPeak, catalog.PressureMemoryPeak, catalog.PressureIOPeak} {
-			if s.waitedShow && s.waitHas&stallBits[i] != 0 {
+			if s.waitedShow && known && s.waitHas&stallBits[i] != 0 {
 				set.Put(id, s.waitPeak[i])
 			}
 		}

@@ -23,6 +23,7 @@ import (
 	"github.com/plimsoll/plimsoll/agent/internal/inventory"
 	"github.com/plimsoll/plimsoll/agent/internal/process"
 	"github.com/plimsoll/plimsoll/agent/internal/series"
+	"github.com/plimsoll/plimsoll/agent/internal/shed"
 	"github.com/plimsoll/plimsoll/agent/wire"
 )
 
@@ -52,6 +53,10 @@ type Config struct {
 	PeakInterval time.Duration // between CPU and memory readings for the peaks; 0 = 1 s
 	BatchBytes   int           // a batch is closed at this size, uncompressed; 0 = 1 MiB
 	MaxCgroups   int           // most cgroups shown beside containers (slices); 0 = 64
+	BirthsAtOnce int           // containers begun in one go, others a moment later; 0 = 50
+
+	Limits shed.Limits              // of the process; past them work is left out
+	Used   func() (shed.Use, error) // by the process; nil = the kernel tells
 
 	Groups       catalog.Groups // of metrics; 0 = the default ones
 	SlowInterval time.Duration  // between readings of the slow groups; 0 = 60 s; rounded down to full rounds, at least one
@@ -97,8 +102,9 @@ type Sampler struct {
 
 	machineAt time.Time // of the newest look at the machine
 
-	view view
-	slow slow
+	view      view
+	slow      slow
+	restraint restraint
 
 	wake     chan struct{}        // readable when lives have ended
 	ended    []cgroup.ContainerID // those
@@ -106,7 +112,9 @@ type Sampler struct {
 	buf      []byte               // kernel files are read into it
 	glance   cgroup.Stats         // what a one-second reading finds
 	batch    batch
-	events   []inventory.Event
+	events   []inventory.Event // drained and not taken yet
+	births   int               // that may still be taken before a rest
+	rested   time.Time         // end of the newest rest
 	live     []inventory.Container
 	counted  []inventory.Slot
 	failing  bool // a reading of this round lacked a file
@@ -126,6 +134,9 @@ func New(cfg Config, log *slog.Logger) (*Sampler, error) {
 	}
 	if cfg.MaxCgroups == 0 {
 		cfg.MaxCgroups = 64
+	}
+	if cfg.BirthsAtOnce == 0 {
+		cfg.BirthsAtOnce = 50
 	}
 	if cfg.Groups == 0 {
 		cfg.Groups = catalog.DefaultGroups()
@@ -154,6 +165,10 @@ func New(cfg Config, log *slog.Logger) (*Sampler, error) {
 		sourced: map[string]*sourced{},
 		machine: series.New(labels), machineAt: time.Now(),
 		buf: make([]byte, cgroup.BufferSize),
+	}
+	var err error
+	if s.restraint, err = newRestraint(cfg); err != nil {
+		return nil, err
 	}
 	s.view = view{groups: cfg.Groups}
 	if cfg.Node != nil {
@@ -257,7 +272,7 @@ func (s *Sampler) Full() {
 		case t.round == s.round: // born in this round: read a moment ago
 		case !t.exited.IsZero():
 			s.linger(t)
-		case !shownAsAnswered(t):
+		case !shownAsAnswered(t) && !s.skips(t):
 			s.sample(t)
 		}
 	}
@@ -268,6 +283,7 @@ func (s *Sampler) Full() {
 	s.sampleSources()
 	s.endRecords()
 	s.lives.expire(time.Now())
+	s.restrain(time.Now())
 	if s.own != nil {
 		s.own.append(&s.batch, time.Now().UnixMilli(), s.metrics)
 	}
@@ -276,10 +292,15 @@ func (s *Sampler) Full() {
 	s.metrics.roundSeconds.Observe(time.Since(began).Seconds())
 }
 
-// Peaks reads CPU usage of every target that may have run, and memory of those whose CPU moved.
+// Peaks reads CPU usage of every target that may have run, and memory of those whose CPU moved, as far as the limits allow.
 func (s *Sampler) Peaks() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.leavesOut(shed.CPUPeaks) {
+		return
+	}
+	s.leavesOut(shed.MemoryPeaks)
+	s.leavesOut(shed.StallPeaks)
 	for _, f := range s.families {
 		f.look(s.buf)
 	}

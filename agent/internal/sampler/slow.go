@@ -12,6 +12,7 @@ import (
 	"github.com/plimsoll/plimsoll/agent/internal/layers"
 	"github.com/plimsoll/plimsoll/agent/internal/process"
 	"github.com/plimsoll/plimsoll/agent/internal/series"
+	"github.com/plimsoll/plimsoll/agent/internal/shed"
 )
 
 // slow reads the groups that cost by the process, descriptor or connection: every target once per slow interval, spread over the full
@@ -35,6 +36,8 @@ const slowGroups = 1<<catalog.GroupProcess | 1<<catalog.GroupTCP | 1<<catalog.Gr
 // Layers tells what a container keeps on disk, as far as it is known by now. A layers.Walker is one.
 type Layers interface {
 	Sizes(id cgroup.ContainerID, pid int) (layers.Sizes, bool)
+	// Suspend begins no walk before then.
+	Suspend(until time.Time)
 }
 
 // slowSource is what a container's cgroup is asked for here.
@@ -44,15 +47,19 @@ type slowSource interface {
 	NUMA(dst []cgroup.NUMAPages, buf []byte) ([]cgroup.NUMAPages, error)
 }
 
-// firstSlow is the round of a target's first slow reading: the ids decide, so that containers born together are not read together.
-func (s *Sampler) firstSlow(id cgroup.ContainerID) uint64 {
+// turnOf is decided by the id, so that what is done to containers in turn is spread, also over those born together.
+func turnOf(id cgroup.ContainerID) uint64 {
 	h := fnv.New32a()
 	h.Write([]byte(id))
-	return s.round + uint64(h.Sum32())%s.slow.every
+	return uint64(h.Sum32())
 }
 
 // sampleSlow reads the targets whose time has come until the round's budget is spent; the rest wait for the next round.
 func (s *Sampler) sampleSlow() {
+	if s.view.left.Has(shed.SlowGroups) {
+		s.shedSlow(time.Now())
+		return
+	}
 	if s.cfg.Groups.Has(catalog.GroupFilesystem) && s.round >= s.node.slowDue {
 		s.sampleFilesystems()
 		s.node.slowDue = s.round + s.slow.every
@@ -61,9 +68,9 @@ func (s *Sampler) sampleSlow() {
 		return
 	}
 	began, deferred := time.Now(), 0
-	for id, t := range s.targets {
+	for _, t := range s.targets {
 		if t.slowDue == 0 {
-			t.slowDue = s.firstSlow(id)
+			t.slowDue = s.round + t.turn%s.slow.every
 		}
 		switch {
 		case s.round < t.slowDue || !t.exited.IsZero() || t.ended:

@@ -7,6 +7,7 @@ import (
 	"github.com/plimsoll/plimsoll/agent/catalog"
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
 	"github.com/plimsoll/plimsoll/agent/internal/series"
+	"github.com/plimsoll/plimsoll/agent/internal/shed"
 )
 
 // reading puts the figures of one Stats into a set. A figure that was not read is not put: absence is absence.
@@ -22,6 +23,7 @@ type view struct {
 	deviceName func(major, minor uint32) string
 	blkioName  func(major, minor uint32) string // "device,major,minor"
 	groups     catalog.Groups
+	left       shed.Set // what is left out to keep within limits
 }
 
 // blkioNames puts a device's name together with its numbers, once for each device.

@@ -8,6 +8,7 @@ import (
 	"github.com/plimsoll/plimsoll/agent/internal/inventory"
 	"github.com/plimsoll/plimsoll/agent/internal/process"
 	"github.com/plimsoll/plimsoll/agent/internal/series"
+	"github.com/plimsoll/plimsoll/agent/internal/shed"
 )
 
 // source is what is read: a held cgroup or the node.
@@ -48,6 +49,7 @@ type target struct {
 	peakWorking uint64        // bytes, likewise
 	stalls      stalls
 
+	turn      uint64 // spreads what is not done of all targets in each round
 	slowDue   uint64 // the round from which it is to be read slowly; 0: not decided yet
 	schedules process.Schedules
 }
@@ -75,11 +77,11 @@ func (t *target) put(at time.Time, v view) {
 	r := reading{set: t.set, st: &t.stats, view: v}
 	r.put()
 	t.refused = r.refused
-	t.stalls.full(t.set, &t.stats, t.at, v.groups)
-	if t.peakKnown && v.groups.Has(catalog.GroupCPU) {
+	t.stalls.full(t.set, &t.stats, t.at, v)
+	if t.peakKnown && v.groups.Has(catalog.GroupCPU) && !v.left.Has(shed.CPUPeaks) {
 		t.set.Put(catalog.CPUPeak, t.peakCores)
 	}
-	if t.stats.Has&cgroup.HasMemoryWorkingSet != 0 && v.groups.Has(catalog.GroupMemory) {
+	if t.stats.Has&cgroup.HasMemoryWorkingSet != 0 && v.groups.Has(catalog.GroupMemory) && !v.left.Has(shed.MemoryPeaks) {
 		t.set.Put(catalog.MemoryWorkingSetPeak, float64(t.peakWorking))
 	}
 	t.peakKnown, t.peakCores, t.peakWorking = false, 0, 0
@@ -119,10 +121,10 @@ func (t *target) peak(buf []byte, now *cgroup.Stats, v view) {
 	if !moved {
 		return // nothing ran, so nothing was allocated and nothing waited
 	}
-	if from, ok := t.under().(stallSource); ok {
+	if from, ok := t.under().(stallSource); ok && !v.left.Has(shed.StallPeaks) {
 		t.stalls.peak(from, &t.stats, now, at, v.groups, buf)
 	}
-	if !v.groups.Has(catalog.GroupMemory) {
+	if !v.groups.Has(catalog.GroupMemory) || v.left.Has(shed.MemoryPeaks) {
 		return
 	}
 	if bytes, ok, err := t.source.ReadMemory(buf); err == nil && ok && t.stats.Has&cgroup.HasMemoryInactiveFile != 0 {

@@ -45,6 +45,16 @@ func (s *Set) Slow() *Set {
 	return s.slow
 }
 
+// EndSlow ends the series of the companion and forgets them.
+func (s *Set) EndSlow(dst []byte, timestampMillis int64) ([]byte, int) {
+	if s.slow == nil {
+		return dst, 0
+	}
+	dst, n := s.slow.AppendStale(dst, timestampMillis)
+	s.slow = nil
+	return dst, n
+}
+
 func clean(labels []wire.Label) []wire.Label {
 	kept := make([]wire.Label, 0, len(labels))
 	for _, l := range labels {
