@@ -25,8 +25,10 @@ RUNFLAGS     ?=
 # The commands of Kubernetes that show-kubernetes runs are built there once, 9 minutes of CPU.
 KUBERNETES ?= $(or $(PLIMSOLL_CACHE),$(HOME)/.cache/plimsoll)/kubernetes-v1.34.4
 
-# make bench-agent: how many idle containers, for how long each process is measured, which peers (a part of their names; none: no peer).
+# make bench-agent: how many containers, how many of a hundred of them busy, for how long each process is measured, which peers (a part of
+# their names; none: no peer).
 BENCH_CONTAINERS ?= 100
+BENCH_BUSY       ?= 0%
 BENCH_SECONDS    ?= 60
 BENCH_PEERS      ?=
 
@@ -78,8 +80,8 @@ show-event-latency: ## time 60 OOM kills and 60 crashes of real containers from 
 show-exits: ## 300 short-lived containers, 50 OOM kills over agent restarts, bursts: against the kernel's own counts (5 min; root, Docker)
 	PLIMSOLL_SHOW=exits go test -v -count=1 -timeout 15m -run 'TestShortLived|TestOOMKills|TestABurst' ./collector/e2e
 
-bench-agent: build ## measure what the agent costs on BENCH_CONTAINERS idle containers beside bare reads, cAdvisor and Netdata: ten minutes, as root
-	PLIMSOLL_BENCH_CONTAINERS=$(BENCH_CONTAINERS) PLIMSOLL_BENCH_SECONDS=$(BENCH_SECONDS) PLIMSOLL_BENCH_PEERS=$(BENCH_PEERS) \
+bench-agent: build ## measure what the agent costs on BENCH_CONTAINERS containers, BENCH_BUSY of them busy, beside bare reads, cAdvisor and Netdata: ten minutes, as root
+	PLIMSOLL_BENCH_CONTAINERS=$(BENCH_CONTAINERS) PLIMSOLL_BENCH_BUSY=$(BENCH_BUSY) PLIMSOLL_BENCH_SECONDS=$(BENCH_SECONDS) PLIMSOLL_BENCH_PEERS=$(BENCH_PEERS) \
 	  go test -run '^$$' -bench . -benchtime 1x -timeout 30m -v ./agent/bench
 
 bench-collector: build ## CPU time of a sample taken in, beside apt's victoria-metrics fed the same stream

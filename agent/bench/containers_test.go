@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// image is the idle containers' image: busybox alone. .ci/run makes it.
+// image is the containers' image: busybox alone. .ci/run makes it.
 const image = "plimsoll-bb:test"
 
 // live is what the engine says of a running container.
@@ -19,17 +19,23 @@ type live struct {
 	State struct{ Pid int }
 }
 
-// runIdle brings the machine to the given number of idle containers without a network and returns how many run in all, those of
-// others included. What it started is removed when the benchmark ends; idle containers an earlier run left are used and kept.
-func runIdle(b *testing.B, want int) int {
+// work is what busy containers do, in turn: a little all the time, a burst of CPU every few seconds, and writing to disk. One takes about
+// 1 % of a CPU, so that a hundred of them leave the machine room.
+var work = [...]struct{ name, script string }{
+	{"steady", "while :; do i=0; while [ $i -lt 4000 ]; do i=$((i+1)); done; sleep 1; done"},
+	{"bursty", "while :; do i=0; while [ $i -lt 80000 ]; do i=$((i+1)); done; sleep 7; done"},
+	{"writing", "while :; do dd if=/dev/zero of=/tmp/x bs=64k count=8 conv=fsync 2> /dev/null; sleep 3; done"},
+}
+
+// runMix brings the machine to the given number of containers without a network, so many of a hundred busy, and returns how many run in
+// all, those of others included. What it started is removed when the benchmark ends; containers an earlier run left are used and kept.
+func runMix(b *testing.B, s settings) int {
 	if err := exec.Command("docker", "image", "inspect", image).Run(); err != nil {
 		b.Skipf("no Docker engine with the image %s: %v", image, err)
 	}
-	here := 0
+	there := map[string]bool{}
 	for _, name := range docker(b, "ps", "--format", "{{.Names}}") {
-		if strings.HasPrefix(name, "bench-") {
-			here++
-		}
+		there[name] = true
 	}
 	var started []string
 	b.Cleanup(func() {
@@ -41,10 +47,19 @@ func runIdle(b *testing.B, want int) int {
 			started = started[n:]
 		}
 	})
-	for ; here < want; here++ {
-		name := fmt.Sprintf("bench-idle-%d-%d", b.N, here)
-		docker(b, "run", "-d", "--name", name, "--network", "none", image, "sleep", "1000000")
-		started = append(started, name)
+	run := func(name string, command ...string) {
+		if !there[name] {
+			docker(b, append([]string{"run", "-d", "--name", name, "--network", "none", image}, command...)...)
+			started = append(started, name)
+		}
+	}
+	for i := range s.containers {
+		if (i+1)*s.busy/100 > i*s.busy/100 { // spread evenly
+			w := work[i*s.busy/100%len(work)]
+			run(fmt.Sprintf("bench-%s-%d", w.name, i), "sh", "-c", w.script)
+		} else {
+			run(fmt.Sprintf("bench-idle-%d", i), "sleep", "1000000")
+		}
 	}
 	return len(docker(b, "ps", "-q"))
 }

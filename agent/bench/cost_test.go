@@ -30,7 +30,7 @@ type figures struct {
 // are far larger, follow one after another.
 func BenchmarkCost(b *testing.B) {
 	s := readSettings(b)
-	containers := runIdle(b, s.containers)
+	containers := runMix(b, s)
 	settle := func() { time.Sleep(interval) } // the start, and a reading of everything
 	var table []figures
 	b.Run("agent_and_floor", func(b *testing.B) {
@@ -91,7 +91,7 @@ func BenchmarkCost(b *testing.B) {
 	peer("cadvisor default", func(b *testing.B) (*process, string) { return startCAdvisor(b, s) })
 	peer("netdata 15 s", func(b *testing.B) (*process, string) { return startNetdata(b, 15, containers) })
 	peer("netdata 1 s", func(b *testing.B) (*process, string) { return startNetdata(b, 1, containers) })
-	b.Logf("%d containers, %d of them our idle ones, %s each\n%s", containers, s.containers, s.lasts, render(table))
+	b.Logf("%d containers, %d of them ours, %d%% of these busy, %s each\n%s", containers, s.containers, s.busy, s.lasts, render(table))
 }
 
 // figuresOf are the figures of a process that took so much CPU time in one interval.

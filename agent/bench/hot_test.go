@@ -36,7 +36,7 @@ func (r *running) Drain(dst []inventory.Event) ([]inventory.Event, int) {
 // BenchmarkHotPath compares a full round, read, parsed and encoded, with bare preads of the same files, both back to back, in turns.
 func BenchmarkHotPath(b *testing.B) {
 	s := readSettings(b)
-	runIdle(b, s.containers)
+	runMix(b, s)
 	fs, err := cgroup.Detect("/sys/fs/cgroup", "/proc")
 	if err != nil {
 		b.Fatal(err)
@@ -55,7 +55,7 @@ func BenchmarkHotPath(b *testing.B) {
 		}})
 	}
 	containers := len(all.events)
-	sampling, err := sampler.New(sampler.Config{FS: fs, Node: node, Containers: all, NodeLabels: identity.Node{Node: "bench"}, SlowInterval: 10_000 * time.Hour}, slog.New(slog.DiscardHandler))
+	sampling, err := sampler.New(sampler.Config{FS: fs, Node: node, Containers: all, NodeLabels: identity.Node{Node: "bench"}, SlowInterval: 10_000 * time.Hour, BirthsAtOnce: len(all.events)}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		b.Fatal(err)
 	}

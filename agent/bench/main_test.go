@@ -29,7 +29,8 @@ func TestMain(m *testing.M) {
 
 // settings of a run, from the environment; the Makefile's variables of the same names without the prefix set them.
 type settings struct {
-	containers int           // idle containers that run meanwhile
+	containers int           // containers that run meanwhile
+	busy       int           // how many of a hundred of them work, the others idle
 	lasts      time.Duration // for which each process is measured
 	agent      string        // the agent's binary
 	cadvisor   string        // the cAdvisor peer's binary, see .ci/peers/cadvisor
@@ -39,8 +40,9 @@ type settings struct {
 func readSettings(b *testing.B) settings {
 	cache, _ := os.UserCacheDir()
 	s := settings{
-		containers: number(b, "PLIMSOLL_BENCH_CONTAINERS", 100),
-		lasts:      time.Duration(number(b, "PLIMSOLL_BENCH_SECONDS", 60)) * time.Second,
+		containers: number(b, "PLIMSOLL_BENCH_CONTAINERS", 100, 1, 10_000),
+		busy:       number(b, "PLIMSOLL_BENCH_BUSY", 0, 0, 100),
+		lasts:      time.Duration(number(b, "PLIMSOLL_BENCH_SECONDS", 60, 15, 3600)) * time.Second,
 		agent:      text("PLIMSOLL_BENCH_AGENT", "../../bin/plimsoll-agent"),
 		cadvisor:   text("PLIMSOLL_CADVISOR", cache+"/plimsoll/cadvisor-v0.60.6") + "/cadvisor",
 		peers:      os.Getenv("PLIMSOLL_BENCH_PEERS"),
@@ -60,14 +62,15 @@ func text(name, unset string) string {
 	return unset
 }
 
-func number(b *testing.B, name string, unset int) int {
+// number reads a number, which may end in %.
+func number(b *testing.B, name string, unset, least, most int) int {
 	v := os.Getenv(name)
 	if v == "" {
 		return unset
 	}
-	n, err := strconv.Atoi(v)
-	if err != nil || n < 1 {
-		b.Fatalf("%s=%s: want a number of at least 1", name, v)
+	n, err := strconv.Atoi(strings.TrimSuffix(v, "%"))
+	if err != nil || n < least || n > most {
+		b.Fatalf("%s=%s: want a number from %d to %d", name, v, least, most)
 	}
 	return n
 }
