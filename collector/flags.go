@@ -83,7 +83,7 @@ func (cfg *config) flags() *settings.Set {
 	s := settings.New("plimsoll-collector", "PLIMSOLL_COLLECTOR")
 	f := s.Flags()
 	f.StringVar(&cfg.listen, "listen", cfg.listen, "`address` of the one HTTP listener; port 0 takes a free one")
-	f.StringVar(&cfg.externalURL, "external-url", cfg.externalURL, "`URL` under which people reach the collector, for links (default: the address listened on)")
+	f.StringVar(&cfg.externalURL, "external-url", cfg.externalURL, "`URL` under which people reach the collector, for links; its path may be cut off by a reverse proxy or passed on (default: the address listened on)")
 	f.StringVar(&cfg.dataDir, "data-dir", cfg.dataDir, "`directory` for samples, silences and the table of nodes")
 	f.Var(&cfg.retention, "retention", "how `long` samples are kept; at least 1d")
 	f.Var(&cfg.journalMaxBytes, "journal.max-bytes", "most `bytes` of accepted batches kept until the engine has them on disk, about a minute; when full, writes get 503")
@@ -230,6 +230,15 @@ func (cfg *config) reachedAt(listening string) string {
 		return strings.TrimRight(cfg.externalURL, "/")
 	}
 	return listening
+}
+
+// path is the one --external-url has behind its host, empty for none.
+func (cfg *config) path() string {
+	u, err := url.Parse(cfg.externalURL)
+	if err != nil {
+		return "" // refused when the flags were read
+	}
+	return strings.TrimRight(u.Path, "/")
 }
 
 // grafanaTarget is the Grafana published to, without what may be secret in its URL.

@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"github.com/plimsoll/plimsoll/collector/internal/access"
+	"github.com/plimsoll/plimsoll/collector/internal/narrow"
 )
 
-// Access decides whether a request may do what its route does.
+// Access decides whether a request may do what its route does. A token that is bound to projects passes RequireNarrowed only.
 type Access interface {
 	Require(access.Scope, http.Handler) http.Handler
+	RequireNarrowed(access.Scope, http.Handler) http.Handler
 	TLS() *tls.Config
 }
 
@@ -24,22 +26,23 @@ type ConnectionWatcher interface {
 }
 
 // Routes are who answers. Write, Engine, Nodes, Metrics and Ready are required; a nil one of the others is a 404 or,
-// for UI, the engine's own page.
+// for UI, the engine's own page. Those said to narrow hold to the view of the request's context.
 type Routes struct {
 	Write        http.Handler
-	Engine       http.Handler // the query API under /api/v1/ and /prometheus/, and /vmui/
-	Nodes        http.Handler
-	Exits        http.Handler // /api/exits
-	Releases     http.Handler // /api/releases
-	Rules        http.Handler // /api/v1/rules and /api/v1/alerts
-	Noise        http.Handler // /api/alerts/noise
-	Alertmanager http.Handler // /api/v2/
-	ProjectMap   http.Handler // /api/project-map, which agents read with their token for writing
+	Engine       http.Handler // the query API under /api/v1/ and /prometheus/, and /vmui/; narrows
+	Nodes        http.Handler // /api/nodes; narrows
+	Exits        http.Handler // /api/exits; narrows
+	Releases     http.Handler // /api/releases; narrows
+	Rules        http.Handler // /api/v1/rules and /api/v1/alerts; narrows
+	Noise        http.Handler // /api/alerts/noise; narrows
+	Alertmanager http.Handler // /api/v2/; narrows
+	ProjectMap   http.Handler // /api/project-map, which agents read with their token for writing; narrows
 	UI           http.Handler // everything not named here; holds no measured data
 	Metrics      http.Handler
 	Ready        func() error              // nil error: ready
 	Reload       func(*http.Request) error // nil error: done
 	Connections  ConnectionWatcher         // may be nil
+	Path         string                    // under which a reverse proxy serves the collector, "/plimsoll"; empty for none
 }
 
 // maxFormBytes bounds the body of every request but a write.
@@ -52,26 +55,33 @@ func (rt Routes) handler(a Access) http.Handler {
 			mux.Handle(pattern, a.Require(scope, http.MaxBytesHandler(h, maxFormBytes)))
 		}
 	}
+	narrowed := func(pattern string, scope access.Scope, h http.Handler) {
+		if h != nil {
+			mux.Handle(pattern, a.RequireNarrowed(scope, http.MaxBytesHandler(h, maxFormBytes)))
+		}
+	}
 	mux.Handle("/api/v1/write", a.Require(access.Write, rt.Write))
 	for _, path := range []string{"query", "query_range", "series", "labels", "label/{name}/values", "metadata", "status/buildinfo"} {
-		handle("/api/v1/"+path, access.Read, rt.Engine)
-		handle("/prometheus/api/v1/"+path, access.Read, rt.Engine)
+		narrowed("/api/v1/"+path, access.Read, rt.Engine)
+		narrowed("/prometheus/api/v1/"+path, access.Read, rt.Engine)
 	}
-	handle("/api/v1/export", access.Read, slow(rt.Engine))
-	handle("/prometheus/api/v1/export", access.Read, slow(rt.Engine))
-	handle("/vmui", access.Read, rt.Engine)
-	handle("/vmui/", access.Read, rt.Engine)
-	handle("/prometheus/vmui/config.json", access.Read, rt.Engine)
-	handle("/api/v1/rules", access.Read, rt.Rules)
-	handle("/api/v1/alerts", access.Read, rt.Rules)
+	narrowed("/api/v1/export", access.Read, slow(rt.Engine))
+	narrowed("/prometheus/api/v1/export", access.Read, slow(rt.Engine))
+	narrowed("/vmui", access.Read, rt.Engine)
+	narrowed("/vmui/", access.Read, rt.Engine)
+	for _, path := range []string{"config.json", "custom-dashboards", "timezone"} {
+		narrowed("/prometheus/vmui/"+path, access.Read, rt.Engine)
+	}
+	narrowed("/api/v1/rules", access.Read, rt.Rules)
+	narrowed("/api/v1/alerts", access.Read, rt.Rules)
 	if rt.Alertmanager != nil {
-		mux.Handle("/api/v2/", byMethod(a.Require(access.Read, rt.Alertmanager), a.Require(access.Admin, http.MaxBytesHandler(rt.Alertmanager, maxFormBytes))))
+		mux.Handle("/api/v2/", alertmanager(a, http.MaxBytesHandler(rt.Alertmanager, maxFormBytes)))
 	}
-	handle("/api/nodes", access.Read, rt.Nodes)
-	handle("/api/alerts/noise", access.Read, rt.Noise)
-	handle("/api/exits", access.Read, rt.Exits)
-	handle("/api/releases", access.Read, rt.Releases)
-	handle("/api/project-map", access.Known, rt.ProjectMap)
+	narrowed("/api/nodes", access.Read, rt.Nodes)
+	narrowed("/api/alerts/noise", access.Read, rt.Noise)
+	narrowed("/api/exits", access.Read, rt.Exits)
+	narrowed("/api/releases", access.Read, rt.Releases)
+	narrowed("/api/project-map", access.Known, rt.ProjectMap)
 	mux.HandleFunc("/api/", notFound)
 	handle("/metrics", access.Read, rt.Metrics)
 	handle("/-/reload", access.Admin, reload(rt.Reload))
@@ -87,7 +97,7 @@ func (rt Routes) handler(a Access) http.Handler {
 	} else {
 		mux.Handle("/{$}", http.RedirectHandler("/vmui/", http.StatusFound))
 	}
-	return careful(mux)
+	return careful(under(rt.Path, mux))
 }
 
 // careful refuses what a page of another site makes a browser post, and forbids guessing at content types.
@@ -108,12 +118,17 @@ func slow(next http.Handler) http.Handler {
 	})
 }
 
-func byMethod(reading, changing http.Handler) http.Handler {
+// alertmanager asks for the scope that what is done needs.
+func alertmanager(a Access, h http.Handler) http.Handler {
+	reading, silencing, changing := a.RequireNarrowed(access.Read, h), a.RequireNarrowed(access.Silence, h), a.Require(access.Admin, h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		switch {
+		case r.Method == http.MethodGet || r.Method == http.MethodHead:
 			reading.ServeHTTP(w, r)
-			return
+		case narrow.Silencing(r):
+			silencing.ServeHTTP(w, r)
+		default:
+			changing.ServeHTTP(w, r)
 		}
-		changing.ServeHTTP(w, r)
 	})
 }
