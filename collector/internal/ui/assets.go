@@ -16,8 +16,8 @@ import (
 
 // assetSet serves the embedded files under /ui/assets/. Browsers keep them and ask with the entity tag whether they changed.
 type assetSet struct {
-	files   map[string]asset
-	modules []string // paths of our own scripts, preloaded so that imports do not load one after the other
+	files   map[string]asset // by path, without the slash before it
+	modules []string         // paths of our own scripts, preloaded so that imports do not load one after the other
 }
 
 type asset struct {
@@ -36,7 +36,7 @@ func loadAssets(files fs.FS) (*assetSet, error) {
 		if err != nil {
 			return err
 		}
-		url := "/ui/" + name
+		url := "ui/" + name
 		set.files[url] = asset{body: body, contentType: contentType(name), etag: etag(body)}
 		if path.Ext(name) == ".js" && !strings.Contains(name, "/vendor/") && path.Base(name) != "early.js" {
 			set.modules = append(set.modules, url)
@@ -69,7 +69,7 @@ func contentType(name string) string {
 }
 
 func (a *assetSet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	file, ok := a.files[r.URL.Path]
+	file, ok := a.files[strings.TrimPrefix(r.URL.Path, "/")]
 	if !ok {
 		http.Error(w, "no such asset: "+r.URL.Path, http.StatusNotFound)
 		return

@@ -2,7 +2,6 @@ package ui
 
 import (
 	"fmt"
-	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -33,8 +32,14 @@ func TestPagesInABrowser(t *testing.T) {
 		"nothing overflows on a phone":                                  phone,
 		"alerts are listed worst first":                                 alertsPage,
 		"no alert is told from no rules":                                noAlerts,
-		"nodes are listed stalest first":                                nodesPage,
+		"rules that can not fire and rules that cry wolf are told":      unarmedAndNoisy,
+		"an alert is silenced in two clicks and the silence ended":      silencing,
+		"who may not silence is told so":                                silencingRefused,
+		"exits are listed newest first and lead to their charts":        exitsPage,
+		"no exit is told from no agent":                                 noExits,
+		"nodes are listed by their trouble, with what doctor says":      nodesPage,
 		"a runbook is rendered":                                         runbook,
+		"the pages work below a path of a proxy":                        belowAPath,
 		"a collector that wants a token gets one":                       tokenAsked,
 		"one panel alone has its own address":                           panelAlone,
 		"the keyboard reaches everything":                               keyboard,
@@ -351,89 +356,6 @@ func phone(t *testing.T, p *tab, _ *scriptedAPI) {
 		p.shot("phone-box" + strings.Trim(button, `#[]"`))
 		p.do(chromedp.KeyEvent("\x1b"))
 		p.wait(`!document.querySelector('.popover')`)
-	}
-}
-
-func alertsPage(t *testing.T, p *tab, _ *scriptedAPI) {
-	p.open("/alerts")
-	p.wait(`document.querySelectorAll('tbody tr').length === 2`)
-	got := p.text(`[...document.querySelectorAll('tbody tr')].map(r => r.cells[1].innerText).join()`)
-	if got != "ContainerOOMKilled,ContainerThrottled" {
-		t.Errorf("order is %s, and Watchdog is no trouble", got)
-	}
-	if links := p.text(`[...document.querySelectorAll('tbody a')].map(a => a.getAttribute('href')).join()`); links != "/runbooks/ContainerOOMKilled" {
-		t.Errorf("links are %q: the runbook is here, and javascript: is no link", links)
-	}
-	p.do(chromedp.Click(`.unarmed summary`))
-	if got := p.text(`document.querySelector('.unarmed').innerText`); !strings.Contains(got, "1 of 1 alert rules are not armed") || !strings.Contains(got, "A not armed: needs container_process_file_descriptors_ratio: agent group process is off") {
-		t.Errorf("of rules without input the page says %q", got)
-	}
-	p.do(chromedp.Click(`.noisy summary`))
-	p.wait(`document.querySelectorAll('.noisy li').length === 2`)
-	if got := p.text(`document.querySelector('.noisy li').innerText`); got != "Flaps warning: fired 40×, 38 shorter than 5 min, never acted on: nobody made a silence while it fired; last 2 h ago" {
-		t.Errorf("of the noisiest rule the page says %q", got)
-	}
-	if got := p.text(`document.querySelector('.noisy').innerText`); !strings.Contains(got, "<script>") || !strings.Contains(got, "silenced 2 of them") {
-		t.Errorf("of noisy rules the page says %q", got)
-	}
-	p.shot("alerts-dark")
-	p.do(chromedp.SendKeys(`input[type=search]`, "search"))
-	p.wait(`document.querySelectorAll('tbody tr').length === 1 && location.search === '?q=search'`)
-	if !p.truth(`document.querySelector('.noisy').open && document.querySelectorAll('.noisy li').length === 2`) {
-		t.Error("what was unfolded is folded after a redraw")
-	}
-	p.clean()
-}
-
-func noAlerts(t *testing.T, p *tab, api *scriptedAPI) {
-	api.alerts = `{"status":"success","data":{"alerts":[]}}`
-	p.open("/alerts")
-	if got := p.text(`document.querySelector('.message').innerText`); !strings.Contains(got, "Nothing is firing") || !strings.Contains(got, "1 alert rule is loaded, last evaluated") {
-		t.Errorf("the page says %q", got)
-	}
-	p.clean()
-}
-
-func nodesPage(t *testing.T, p *tab, _ *scriptedAPI) {
-	p.open("/nodes")
-	p.wait(`document.querySelectorAll('tbody tr').length === 2`)
-	if got := p.text(`document.querySelector('tbody tr').innerText`); !strings.Contains(got, "15 min ago") || !strings.Contains(got, "docker") {
-		t.Errorf("first row is %q, want the silent node and what it cannot see", got)
-	}
-	if got := p.text(`document.querySelector('tbody').lastChild.innerText.replace(/\s+/g, ' ')`); got != "node-1 bj k8s-a 3 s ago 42 – 0.1.0" {
-		t.Errorf("second row is %q", got)
-	}
-	if got := p.text(`document.querySelector('.toolbar').innerText`); !strings.Contains(got, "2 nodes, 1 silent") {
-		t.Errorf("the bar says %q", got)
-	}
-	p.shot("nodes-dark")
-	p.clean()
-}
-
-func runbook(t *testing.T, p *tab, _ *scriptedAPI) {
-	p.open("/runbooks/ContainerOOMKilled")
-	if p.truth(`document.querySelector('article script')`) || p.truth(`[...document.querySelectorAll('article a')].some(a => a.protocol === 'javascript:')`) {
-		t.Error("the runbook's text has become markup")
-	}
-	if got := p.text(`document.querySelector('article pre').innerText`); !strings.Contains(got, `echo "<b>"`) {
-		t.Errorf("code is %q", got)
-	}
-	p.shot("runbook-dark")
-	p.clean()
-}
-
-func tokenAsked(t *testing.T, p *tab, api *scriptedAPI) {
-	api.fail["/api/v1/alerts"] = http.StatusUnauthorized
-	p.open("/alerts")
-	p.wait(`document.querySelector('dialog[open]')`)
-	p.shot("token")
-	api.mu.Lock()
-	delete(api.fail, "/api/v1/alerts")
-	api.mu.Unlock()
-	p.do(chromedp.SendKeys(`dialog input`, "secret"), chromedp.KeyEvent("\r"))
-	p.wait(`!document.querySelector('dialog') && document.querySelectorAll('tbody tr').length === 2`)
-	if got := p.text(`sessionStorage.getItem('plimsoll-token')`); got != "secret" {
-		t.Errorf("token kept is %q", got)
 	}
 }
 

@@ -10,9 +10,10 @@ import (
 
 // renderMarkdown turns the part of Markdown that runbooks use into HTML: headings, paragraphs, lists, fenced code, tables,
 // quotes, rules, and inline code, bold, emphasis and links. Every character is escaped before any tag is written, so markup inside the text
-// stays text; links go to http, https or this server only.
-func renderMarkdown(source string) template.HTML {
+// stays text; links go to http, https or this collector only, whose root is reached by root from the page.
+func renderMarkdown(source, root string) template.HTML {
 	m := &markdown{
+		root:     root,
 		span:     regexp.MustCompile("`[^`]+`"),
 		link:     regexp.MustCompile(`\[([^\]]+)\]\(([^()\s\x00]+)\)`),
 		bold:     regexp.MustCompile(`\*\*([^*]+)\*\*`),
@@ -29,6 +30,7 @@ func renderMarkdown(source string) template.HTML {
 // markdown is the state between two lines: inside a code fence, or inside one open block whose end tag is known.
 type markdown struct {
 	out       strings.Builder
+	root      string // put before links that begin with a slash, in its place
 	code      bool
 	block     string // "p", "ul", "ol", "table", "blockquote" or ""
 	paragraph []string
@@ -158,6 +160,9 @@ func (m *markdown) inline(text string) string {
 		sub := m.link.FindStringSubmatch(s)
 		if !safeLink(sub[2]) {
 			return s
+		}
+		if path, ours := strings.CutPrefix(sub[2], "/"); ours {
+			sub[2] = m.root + path
 		}
 		return `<a href="` + sub[2] + `">` + sub[1] + `</a>`
 	})

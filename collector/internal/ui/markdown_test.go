@@ -20,11 +20,11 @@ func TestMarkdownBecomesPlainHTML(t *testing.T) {
 		"**bold** and *soft* and 2 * 3 * 4":       "<p><strong>bold</strong> and <em>soft</em> and 2 * 3 * 4</p>\n",
 		"`rate(x[5m])` **`y`**":                   "<p><code>rate(x[5m])</code> <strong><code>y</code></strong></p>\n",
 		"a lone ` mark":                           "<p>a lone ` mark</p>\n",
-		"[fleet](/d/cont-fleet?a=1&b=2)":          `<p><a href="/d/cont-fleet?a=1&amp;b=2">fleet</a></p>` + "\n",
+		"[fleet](/d/cont-fleet?a=1&b=2)":          `<p><a href="../d/cont-fleet?a=1&amp;b=2">fleet</a></p>` + "\n",
 		"[site](https://example.org/x)":           `<p><a href="https://example.org/x">site</a></p>` + "\n",
 		"":                                        "",
 	} {
-		if got := string(renderMarkdown(source)); got != want {
+		if got := string(renderMarkdown(source, "../")); got != want {
 			t.Errorf("%q became\n%q, want\n%q", source, got, want)
 		}
 	}
@@ -36,7 +36,7 @@ func TestMarkdownNeverLetsMarkupThrough(t *testing.T) {
 		`[x](javascript:alert(1))`, `[x](JaVaScRiPt:alert(1))`, `[x](//evil.example)`, `[x](data:text/html,y)`, `[x](/\evil.example)`, `[a"onclick="b](/x)`, `[a](/x"onclick="b)`, `[x](&#106;avascript:alert(1))`,
 		"**<b>**", "*<b>*", "[<b>](/x)", "[`x`](/`\"onclick=`)", "**`<b>`**",
 	} {
-		got := string(renderMarkdown(source))
+		got := string(renderMarkdown(source, "../"))
 		for _, bad := range []string{"<script", "<img", "<b>", "<i>", "<u>", `href="java`, `href="Java`, `href="JaVa`, `href="//`, `href="data`, `href="/\`, `"onclick=`, `href="&amp;#`} {
 			if strings.Contains(got, bad) {
 				t.Errorf("%q became %q, which holds %s", source, got, bad)

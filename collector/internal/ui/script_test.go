@@ -26,6 +26,17 @@ type scriptedAPI struct {
 	alerts  string
 	fail    map[string]int // path to status
 	since   time.Time      // no samples before
+
+	silences  []silence
+	lastExits url.Values // what /api/exits was last asked
+	noExits   bool
+}
+
+// set makes a path answer with an error status, or as usual again with 0.
+func (s *scriptedAPI) set(path string, status int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail[path] = status
 }
 
 func (s *scriptedAPI) asked() []url.Values {
@@ -60,6 +71,8 @@ func (s *scriptedAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	switch r.URL.Path {
+	case "/api/v2/silences", "/api/v2/alerts", "/api/exits":
+		s.more(w, r)
 	case "/api/v1/query":
 		s.instant(w, r.Form.Get("query"))
 	case "/api/v1/query_range":
@@ -89,10 +102,14 @@ func (s *scriptedAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}})
 	case "/api/nodes":
 		answer(w, []map[string]any{
-			{"idc": "bj", "cluster": "k8s-a", "node": "node-1", "agent_version": "0.1.0", "last_received": time.Now().Add(-3 * time.Second)},
-			{"idc": "bj", "cluster": "k8s-a", "node": hostile, "agent_version": "0.1.0", "last_received": time.Now().Add(-15 * time.Minute)},
+			{"idc": "bj", "cluster": "k8s-a", "node": "node-1", "agent_version": "0.1.0", "last_received": time.Now().Add(-3 * time.Second), "lag_seconds": 1.5, "missing_batches": 7, "clock_skew_seconds": 5.2},
+			{"idc": "bj", "cluster": "k8s-a", "node": hostile, "agent_version": "0.0.9", "last_received": time.Now().Add(-15 * time.Minute)},
 		})
 	default:
+		if id, ok := strings.CutPrefix(r.URL.Path, "/api/v2/silence/"); ok && r.Method == http.MethodDelete {
+			s.expire(id)
+			return
+		}
 		http.NotFound(w, r)
 	}
 }
@@ -124,8 +141,10 @@ func (s *scriptedAPI) instant(w http.ResponseWriter, expr string) {
 	case strings.Contains(expr, "stale_metric"), strings.Contains(expr, "filtered_metric"), strings.Contains(expr, "absent"):
 	case strings.Contains(expr, "plimsoll_agent_containers"):
 		result = append(result, one(labels{"idc": "bj", "cluster": "k8s-a", "node": "node-1"}, 42))
-	case strings.Contains(expr, "plimsoll_agent_source_up"):
-		result = append(result, one(labels{"idc": "bj", "cluster": "k8s-a", "node": hostile, "source": "docker"}, 0))
+	case strings.Contains(expr, "plimsoll_agent_(source_up"):
+		result = append(result, one(labels{"__name__": "plimsoll_agent_source_up", "idc": "bj", "cluster": "k8s-a", "node": hostile, "source": "docker"}, 0))
+	case strings.Contains(expr, "plimsoll_collector_agent_missing"):
+		result = append(result, one(labels{"idc": "bj", "cluster": "k8s-a", "node": "node-9", "source": "list"}, 1))
 	case strings.Contains(expr, "by (idc, cluster, node) (plimsoll_agent_"), strings.Contains(expr, "by (idc, cluster, node) (increase(plimsoll_agent_"):
 	case strings.Contains(expr, "oom_now"):
 		result = append(result, one(labels{}, 3))

@@ -76,18 +76,19 @@ func New(cfg Config) (http.Handler, error) {
 
 func (s *site) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { s.dashboardPage(w, s.home) })
-	mux.HandleFunc("GET /d/{uid}", func(w http.ResponseWriter, r *http.Request) { s.dashboardPage(w, r.PathValue("uid")) })
-	mux.HandleFunc("GET /d/{uid}/{slug}", func(w http.ResponseWriter, r *http.Request) { s.dashboardPage(w, r.PathValue("uid")) })
-	mux.HandleFunc("GET /alerts", func(w http.ResponseWriter, r *http.Request) { s.page(w, page{Kind: "alerts", Title: "Alerts"}) })
-	mux.HandleFunc("GET /nodes", func(w http.ResponseWriter, r *http.Request) { s.page(w, page{Kind: "nodes", Title: "Nodes"}) })
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { s.dashboardPage(w, r, s.home) })
+	mux.HandleFunc("GET /d/{uid}", func(w http.ResponseWriter, r *http.Request) { s.dashboardPage(w, r, r.PathValue("uid")) })
+	mux.HandleFunc("GET /d/{uid}/{slug}", func(w http.ResponseWriter, r *http.Request) { s.dashboardPage(w, r, r.PathValue("uid")) })
+	mux.HandleFunc("GET /alerts", func(w http.ResponseWriter, r *http.Request) { s.page(w, r, page{Kind: "alerts", Title: "Alerts"}) })
+	mux.HandleFunc("GET /exits", func(w http.ResponseWriter, r *http.Request) { s.page(w, r, page{Kind: "exits", Title: "Exits"}) })
+	mux.HandleFunc("GET /nodes", func(w http.ResponseWriter, r *http.Request) { s.page(w, r, page{Kind: "nodes", Title: "Nodes"}) })
 	mux.HandleFunc("GET /runbooks/{$}", s.runbookIndex)
 	mux.HandleFunc("GET /runbooks/{name}", s.runbookPage)
 	mux.HandleFunc("GET /ui/dashboards.json", s.dashboards.serveIndex)
 	mux.HandleFunc("GET /ui/dashboards/{file}", s.dashboards.serveBody)
 	mux.Handle("GET /ui/assets/", s.assets)
 	mux.HandleFunc("GET /", func(w http.ResponseWriter, r *http.Request) {
-		s.notFound(w, fmt.Sprintf("There is nothing at %s.", r.URL.Path))
+		s.notFound(w, r, fmt.Sprintf("There is nothing at %s.", r.URL.Path))
 	})
 	return mux
 }
@@ -106,18 +107,20 @@ func secured(next http.Handler) http.Handler {
 
 // page is what shell.html needs; Kind selects the script's entry and HTML is only ever made by renderMarkdown.
 type page struct {
-	Kind    string // dashboard, alerts, nodes, text
+	Kind    string // dashboard, alerts, exits, nodes, text
 	Title   string
 	UID     string
 	Status  int // 0 means 200
 	HTML    template.HTML
 	Message string
 
+	Root    string // the way up to the collector's root, whatever path a proxy put before it
 	Version string
 	Modules []string
 }
 
-func (s *site) page(w http.ResponseWriter, p page) {
+func (s *site) page(w http.ResponseWriter, r *http.Request, p page) {
+	p.Root = root(r)
 	p.Version = s.cfg.Version
 	p.Modules = s.assets.modules
 	var buf bytes.Buffer
@@ -133,10 +136,10 @@ func (s *site) page(w http.ResponseWriter, p page) {
 	_, _ = w.Write(buf.Bytes()) // a reader that has gone is no fault of ours
 }
 
-func (s *site) dashboardPage(w http.ResponseWriter, uid string) {
+func (s *site) dashboardPage(w http.ResponseWriter, r *http.Request, uid string) {
 	for _, d := range s.dashboards.index {
 		if d.UID == uid {
-			s.page(w, page{Kind: "dashboard", Title: d.Title, UID: uid})
+			s.page(w, r, page{Kind: "dashboard", Title: d.Title, UID: uid})
 			return
 		}
 	}
@@ -144,9 +147,18 @@ func (s *site) dashboardPage(w http.ResponseWriter, uid string) {
 	for _, d := range s.dashboards.index {
 		known = append(known, d.UID)
 	}
-	s.notFound(w, fmt.Sprintf("No dashboard has the uid %q. There are: %s.", uid, strings.Join(known, ", ")))
+	s.notFound(w, r, fmt.Sprintf("No dashboard has the uid %q. There are: %s.", uid, strings.Join(known, ", ")))
 }
 
-func (s *site) notFound(w http.ResponseWriter, message string) {
-	s.page(w, page{Kind: "text", Title: "Not found", Status: http.StatusNotFound, Message: message})
+func (s *site) notFound(w http.ResponseWriter, r *http.Request, message string) {
+	s.page(w, r, page{Kind: "text", Title: "Not found", Status: http.StatusNotFound, Message: message})
+}
+
+// root leads from the page at r's path to the collector's root: "./" from /alerts, "../" from /d/UID. Links that go up so far and no
+// further hold under any path that a reverse proxy puts before them.
+func root(r *http.Request) string {
+	if up := strings.Count(r.URL.EscapedPath(), "/") - 1; up > 0 {
+		return strings.Repeat("../", up)
+	}
+	return "./"
 }

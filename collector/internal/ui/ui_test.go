@@ -41,7 +41,7 @@ func TestEveryPathAnswersWithItsStatusAndType(t *testing.T) {
 		{"/d/none", 404, "text/html", `No dashboard has the uid &#34;none&#34;. There are: cont-container, cont-fleet, trouble.`},
 		{"/alerts", 200, "text/html", `data-page="alerts"`},
 		{"/nodes", 200, "text/html", `data-page="nodes"`},
-		{"/runbooks/", 200, "text/html", `<a href="/runbooks/ContainerOOMKilled">`},
+		{"/runbooks/", 200, "text/html", `<a href="ContainerOOMKilled">`},
 		{"/runbooks/ContainerOOMKilled", 200, "text/html", `<strong>main process</strong>`},
 		{"/runbooks/ContainerOOMKilled.md", 200, "text/html", `<strong>main process</strong>`},
 		{"/runbooks/none", 404, "text/html", `There is no runbook &#34;none&#34;.`},

@@ -1,10 +1,10 @@
 // Asks the collector. Every failure becomes an Error whose message a person can act on.
-import { el } from './dom.js';
+import { askForToken, tokenHeader } from './token.js';
+import { at } from './url.js';
 
 const TIMEOUT_MS = 30000;
 const RETRY_MS = 500; // browsers break off requests when a network interface comes or goes; one more try hides that
 const LONGEST_GET = 1800; // characters of query string; longer ones go as a POST form
-const TOKEN = 'plimsoll-token';
 
 /** getJSON(path, {param: value | [values]}, signal) → the decoded body. */
 export async function getJSON(path, params = {}, signal) {
@@ -15,10 +15,10 @@ export async function getJSON(path, params = {}, signal) {
   const query = form.toString();
   const post = query.length > LONGEST_GET;
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
-  const ask = () => fetch(post || !query ? path : `${path}?${query}`, {
+  const ask = () => fetch(at(path) + (post || !query ? '' : `?${query}`), {
     method: post ? 'POST' : 'GET',
     body: post ? form : undefined,
-    headers: headers(),
+    headers: tokenHeader(),
     signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
   });
   let response;
@@ -26,17 +26,21 @@ export async function getJSON(path, params = {}, signal) {
     response = await ask().catch((err) => (signal?.aborted || timeout.aborted ? Promise.reject(err) : pause(RETRY_MS).then(ask)));
   } catch (err) {
     if (signal?.aborted) throw err;
-    if (timeout.aborted) throw new Error(`No answer within ${TIMEOUT_MS / 1000} s. Ask for a shorter time range, or fewer series.`);
-    throw new Error('The collector cannot be reached. Is it running?');
+    throw unreached(timeout);
   }
-  const body = await response.text();
-  if (response.status === 401) askForToken();
-  if (!response.ok) throw new HTTPError(response.status, reason(response, body));
+  return read(response, path);
+}
+
+/** send changes something: method POST with a JSON body, or DELETE. It is tried once, as a second try could do it twice. */
+export async function send(method, path, body) {
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  let response;
   try {
-    return JSON.parse(body);
+    response = await fetch(at(path), { method, signal: timeout, body: body && JSON.stringify(body), headers: { ...tokenHeader(), ...(body && { 'Content-Type': 'application/json' }) } });
   } catch (_) {
-    throw new Error(`${path} did not answer with JSON.`);
+    throw unreached(timeout);
   }
+  return read(response, path, { mayBeEmpty: true });
 }
 
 /** apiData returns the data of a Prometheus-style answer. */
@@ -55,32 +59,32 @@ export class HTTPError extends Error {
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
-function headers() {
-  const token = sessionStorage.getItem(TOKEN);
-  return token ? { Authorization: `Bearer ${token}` } : {};
+function unreached(timeout) {
+  if (timeout.aborted) return new Error(`No answer within ${TIMEOUT_MS / 1000} s. Ask for a shorter time range, or fewer series.`);
+  return new Error('The collector cannot be reached. Is it running?');
 }
 
+async function read(response, path, { mayBeEmpty = false } = {}) {
+  const body = await response.text();
+  if (response.status === 401) askForToken();
+  if (!response.ok) throw new HTTPError(response.status, reason(response, body));
+  if (mayBeEmpty && !body) return null;
+  try {
+    return JSON.parse(body);
+  } catch (_) {
+    throw new Error(`${path} did not answer with JSON.`);
+  }
+}
+
+/** reason finds the collector's words: {"error": …} of most paths, a JSON string of the Alertmanager's, or plain text. */
 function reason(response, body) {
   let text = body;
   try {
-    text = JSON.parse(body).error ?? body;
+    const answer = JSON.parse(body);
+    text = typeof answer === 'string' ? answer : answer.error ?? answer.message ?? body;
   } catch (_) { /* a plain text answer */ }
   text = String(text).trim().slice(0, 600);
   if (response.status === 401) return 'The collector wants a token.';
-  if (response.status === 403) return text || 'This token may not read that.';
+  if (response.status === 403) return text || 'This token may not do that.';
   return text || `The collector answered ${response.status}.`;
-}
-
-/** The token stays in this tab only and is forgotten with it. */
-function askForToken() {
-  if (document.getElementById('token')) return;
-  const input = el('input', { type: 'password', name: 'token', required: true, autocomplete: 'off', 'aria-label': 'Token' });
-  const refused = sessionStorage.getItem(TOKEN) !== null;
-  const dialog = el('dialog', { id: 'token' },
-    el('form', { method: 'dialog', onsubmit: () => { sessionStorage.setItem(TOKEN, input.value.trim()); location.reload(); } },
-      el('h1', {}, refused ? 'The collector refused this token' : 'The collector wants a token'),
-      el('p', {}, 'Use one that may read; the collector was started with --auth.tokens-file. It is kept in this tab only.'),
-      input, el('button', { class: 'primary' }, 'Continue')));
-  document.body.append(dialog);
-  dialog.showModal();
 }

@@ -2,6 +2,7 @@
 import { drawChrome } from './chrome.js';
 import { showDashboard } from './dashboard.js';
 import { showAlerts } from './alerts.js';
+import { showExits } from './exits.js';
 import { showNodes } from './nodes.js';
 import { notice } from './dom.js';
 
@@ -12,6 +13,7 @@ drawChrome();
 const pages = {
   dashboard: () => showDashboard(main, uid),
   alerts: () => showAlerts(main),
+  exits: () => showExits(main),
   nodes: () => showNodes(main),
 };
 

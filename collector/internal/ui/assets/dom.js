@@ -1,4 +1,5 @@
 // Builds elements. Text only ever enters a page as a text node or an attribute value, so no label can become markup.
+import { at } from './url.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 
@@ -19,7 +20,7 @@ function fill(node, attrs, children) {
     else if (name === 'dataset') Object.assign(node.dataset, value);
     else node.setAttribute(name, value === true ? '' : String(value));
   }
-  node.append(...children.flat().filter((c) => c !== null && c !== undefined && c !== false));
+  node.append(...children.flat(Infinity).filter((c) => c !== null && c !== undefined && c !== false));
   return node;
 }
 
@@ -34,11 +35,27 @@ export function cut(text, limit = 120) {
   return chars.length <= limit ? text : chars.slice(0, limit - 1).join('') + '…';
 }
 
-/** A link may lead to http, https or a path of this server; anything else gives null. */
+/**
+ * keepPlace notes the scroll position and the focus in a box and returns a function that brings them back after its content was drawn anew:
+ * a refresh must not throw a reader out.
+ */
+export function keepPlace(box) {
+  const controls = 'a[href], button, input, select, summary, [tabindex]';
+  const scrolls = '.scroll, .legend, .bars, .lanes';
+  const [top, left] = [box.querySelector(scrolls)?.scrollTop ?? 0, box.querySelector(scrolls)?.scrollLeft ?? 0];
+  const focused = box.contains(document.activeElement) ? [...box.querySelectorAll(controls)].indexOf(document.activeElement) : -1;
+  return () => {
+    box.querySelector(scrolls)?.scrollTo({ top, left, behavior: 'instant' });
+    if (focused >= 0) box.querySelectorAll(controls)[focused]?.focus({ preventScroll: true });
+  };
+}
+
+/** A link may lead to http, https or a path of this collector, which becomes one a browser can follow; anything else gives null. */
 export function safeURL(url) {
   try {
     const parsed = new URL(url, location.origin);
-    return parsed.protocol === 'http:' || parsed.protocol === 'https:' ? url : null;
+    if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:') return null;
+    return /^\/(?!\/)/.test(url) ? at(url) : url;
   } catch (_) {
     return null;
   }
@@ -56,6 +73,9 @@ const icons = {
   warn: 'M8 2 1.5 13.5h13L8 2ZM8 6.5v3.2M8 11.6v.2',
   clock: 'M8 4.2V8l2.6 1.6M14.5 8a6.5 6.5 0 1 1-13 0 6.5 6.5 0 0 1 13 0Z',
   out: 'M6 3H3v10h10v-3M9 2.5h4.5V7M13 3 7.5 8.5',
+  key: 'M9.6 9.4a4 4 0 1 0-3-3L1.5 11.5v3h3V13H6v-1.5h1.5l2.1-2.1ZM11 5v.1',
+  keyboard: 'M1.5 4h13v8.5h-13ZM4 6.7h.1M6.7 6.7h.1M9.4 6.7h.1M12 6.7h.1M4.6 9.8h6.8',
+  mute: 'M2 6v4h2.5L8 13V3L4.5 6H2ZM11 6l3.5 4M14.5 6 11 10',
   zoomout: 'M4.5 7h5M11 11l3.5 3.5M12 7A5 5 0 1 1 2 7a5 5 0 0 1 10 0Z',
 };
 

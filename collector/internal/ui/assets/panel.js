@@ -1,5 +1,5 @@
 // A panel: its frame, its state (waiting, drawn, empty, failed) and the choice of what draws it.
-import { cut, el, icon } from './dom.js';
+import { cut, el, icon, keepPlace } from './dom.js';
 import { popover } from './popover.js';
 import { runPanel } from './query.js';
 import { scopeOf } from './interpolate.js';
@@ -73,7 +73,7 @@ export class Panel {
     if (!draw) return this.message('unknown', `This page does not draw “${model.type}” panels`, 'Grafana does; the query opens in vmui.', result);
     const nothing = result.series.every((s) => s.values.every((v) => Number.isNaN(v)));
     if (model.type !== 'text' && nothing) return this.empty(result);
-    const restore = remember(this.body);
+    const restore = keepPlace(this.body);
     this.clear();
     this.undraw = draw(this.body, { model, ctx, result, hidden: this.hidden, redraw: () => this.redraw() });
     if (result.errors.length > 0) this.body.append(el('p', { class: 'strip bad', role: 'alert' }, icon('warn'), result.errors.map((e) => `Query ${e.refId}: ${e.message}`).join(' ')));
@@ -136,16 +136,4 @@ export class Panel {
     });
     this.head.replaceChildren(el('h3', { title }, title), ...links.filter(Boolean), tools);
   }
-}
-
-/** remember returns a function that brings scroll and focus back after the content was drawn anew: a refresh must not throw a reader out. */
-function remember(body) {
-  const controls = 'a[href], button, [tabindex]';
-  const scroll = body.querySelector('.scroll, .legend, .bars, .lanes');
-  const [top, left] = [scroll?.scrollTop ?? 0, scroll?.scrollLeft ?? 0];
-  const focused = body.contains(document.activeElement) ? [...body.querySelectorAll(controls)].indexOf(document.activeElement) : -1;
-  return () => {
-    body.querySelector('.scroll, .legend, .bars, .lanes')?.scrollTo({ top, left, behavior: 'instant' });
-    if (focused >= 0) body.querySelectorAll(controls)[focused]?.focus({ preventScroll: true });
-  };
 }

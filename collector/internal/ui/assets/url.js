@@ -1,4 +1,10 @@
-// Keeps the view in the address, so that every view is a link one can paste: from, to, refresh, viewPanel, var-NAME (as Grafana spells them).
+// Knows where the collector's pages are, and keeps the view in the address, so that every view is a link one can paste: from, to, refresh, viewPanel, var-NAME (as Grafana spells them).
+
+/** ROOT is the path under which this collector is reached: "/", or "/plimsoll/" behind a proxy. This file is ROOT + "ui/assets/url.js". */
+export const ROOT = new URL('../../', import.meta.url).pathname;
+
+/** at turns a path of the collector, "/alerts", into one a browser can follow. */
+export const at = (path) => ROOT + path.slice(1);
 
 /** readView reads an address's query; absent fields are null and vars maps a name to its values. */
 export function readView(search = location.search) {
@@ -25,7 +31,7 @@ export function viewQuery(view) {
 
 /** dashboardLink leads to another dashboard with the same time and variables. */
 export function dashboardLink(uid, view) {
-  return `/d/${encodeURIComponent(uid)}${viewQuery({ ...view, viewPanel: null, refresh: null })}`;
+  return `${at('/d/')}${encodeURIComponent(uid)}${viewQuery({ ...view, viewPanel: null, refresh: null })}`;
 }
 
 /** vmuiLink opens expressions in vmui, one chart each, over a range in milliseconds. */
@@ -37,5 +43,5 @@ export function vmuiLink(exprs, range) {
     query.set(`g${i}.end_input`, new Date(range.to).toISOString().slice(0, 19));
     query.set(`g${i}.relative_time`, 'none');
   });
-  return `/vmui/#/?${query}`;
+  return `${at('/vmui/')}#/?${query}`;
 }

@@ -1,0 +1,250 @@
+package ui
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+func alertsPage(t *testing.T, p *tab, _ *scriptedAPI) {
+	p.open("/alerts")
+	p.wait(`document.querySelectorAll('tbody tr').length === 2`)
+	got := p.text(`[...document.querySelectorAll('tbody tr')].map(r => r.cells[1].innerText).join()`)
+	if got != "ContainerOOMKilled,ContainerThrottled" {
+		t.Errorf("order is %s, and Watchdog is no trouble", got)
+	}
+	if links := p.text(`[...document.querySelectorAll('tbody a')].map(a => a.getAttribute('href')).join()`); links != "/runbooks/ContainerOOMKilled" {
+		t.Errorf("links are %q: the runbook is here, and javascript: is no link", links)
+	}
+	if got := p.text(`[...document.querySelectorAll('.toolbar .tab')].map(b => b.innerText).join()`); got != "All,Firing 1,Pending 1,Silenced 0,Not armed 1" {
+		t.Errorf("the states are %q", got)
+	}
+	p.shot("alerts-dark")
+	p.do(chromedp.Click(`.tab[data-key="pending"]`))
+	p.wait(`document.querySelectorAll('tbody tr').length === 1 && location.search === '?state=pending'`)
+	p.do(chromedp.Click(`.tab[data-key="all"]`))
+	p.do(chromedp.SendKeys(`input[type=search]`, "search"))
+	p.wait(`document.querySelectorAll('tbody tr').length === 1 && location.search === '?q=search'`)
+	p.open("/alerts?state=pending&q=nothing-like-it")
+	if got := p.text(`document.querySelector('.message').innerText`); !strings.Contains(got, "No alert matches this filter") {
+		t.Errorf("the page says %q", got)
+	}
+	p.clean()
+}
+
+func noAlerts(t *testing.T, p *tab, api *scriptedAPI) {
+	api.alerts = `{"status":"success","data":{"alerts":[]}}`
+	p.open("/alerts")
+	if got := p.text(`document.querySelector('.message').innerText`); !strings.Contains(got, "Nothing is firing") || !strings.Contains(got, "1 alert rule is loaded, last evaluated") {
+		t.Errorf("the page says %q", got)
+	}
+	if got := p.text(`document.querySelector('#silences').innerText`); !strings.Contains(got, "None. Silence on an alert makes one") {
+		t.Errorf("of silences the page says %q", got)
+	}
+	p.clean()
+}
+
+func unarmedAndNoisy(t *testing.T, p *tab, _ *scriptedAPI) {
+	p.open("/alerts?state=unarmed")
+	if got := p.text(`document.querySelector('tbody').innerText.replace(/\s+/g, ' ')`); got != "A container_process_file_descriptors_ratio agent group process is off" {
+		t.Errorf("of rules without input the page says %q", got)
+	}
+	p.do(chromedp.Click(`.noisy summary`))
+	p.wait(`document.querySelectorAll('.noisy li').length === 2`)
+	if got := p.text(`document.querySelector('.noisy li').innerText`); got != "Flaps warning: fired 40×, 38 shorter than 5 min, never acted on: nobody made a silence while it fired; last 2 h ago" {
+		t.Errorf("of the noisiest rule the page says %q", got)
+	}
+	if got := p.text(`document.querySelector('.noisy').innerText`); !strings.Contains(got, "<script>") || !strings.Contains(got, "silenced 2 of them") {
+		t.Errorf("of noisy rules the page says %q", got)
+	}
+	p.do(chromedp.SendKeys(`input[type=search]`, "nothing-like-it"))
+	p.wait(`document.querySelector('.message')?.innerText.includes('No rule matches')`)
+	if !p.truth(`document.querySelector('.noisy').open && document.querySelectorAll('.noisy li').length === 2`) {
+		t.Error("what was unfolded is folded after a redraw")
+	}
+	p.clean()
+}
+
+func silencing(t *testing.T, p *tab, api *scriptedAPI) {
+	p.open("/alerts")
+	evaluate[bool](p, `(localStorage.setItem('plimsoll-owner', 'ann'), true)`)
+	p.do(chromedp.Click(`tbody tr:first-child button.silence`))
+	p.wait(`document.querySelector('dialog#silence[open]')`)
+	if got := p.text(`document.querySelector('#silence-ends').innerText`); !strings.Contains(got, "Silences 1 alert now") {
+		t.Errorf("the form says %q", got)
+	}
+	p.shot("silence-form")
+	p.do(chromedp.Click(`dialog#silence button.primary`))
+	p.wait(`!document.querySelector('dialog') && document.querySelectorAll('#silences tbody tr').length === 1`)
+
+	made := api.silenced()
+	if len(made) != 1 || made[0].CreatedBy != "ann" || made[0].Comment != "Looking into it" || made[0].EndsAt.Sub(made[0].StartsAt).String() != "2h0m0s" {
+		t.Fatalf("two clicks made %+v", made)
+	}
+	var names []string
+	for _, m := range made[0].Matchers {
+		names = append(names, m.Name)
+		if m.Name == "container" && m.Value != hostile {
+			t.Errorf("the matcher of the container is %q", m.Value)
+		}
+	}
+	if got := strings.Join(names, ","); got != "alertname,container,idc,project" {
+		t.Errorf("matchers are %s: a silence holds for one place and every severity", got)
+	}
+	if got := p.text(`[...document.querySelectorAll('.toolbar .tab')].map(b => b.innerText).join()`); got != "All,Firing 0,Pending 1,Silenced 1,Not armed 1" {
+		t.Errorf("the states are %q", got)
+	}
+	if got := p.text(`document.querySelector('#silences tbody').innerText.replace(/\s+/g, ' ')`); !strings.Contains(got, "ann alertname ContainerOOMKilled") || !strings.Contains(got, "in 2 h 1 alert Expire now") {
+		t.Errorf("the silence is listed as %q", got)
+	}
+	p.shot("alerts-silenced")
+	p.do(chromedp.Click(`#silences tbody button`))
+	p.wait(`document.querySelectorAll('#silences tbody tr').length === 0`)
+	if left := api.silenced(); len(left) != 0 {
+		t.Errorf("after it was ended there is %+v", left)
+	}
+	evaluate[bool](p, `(localStorage.clear(), true)`)
+	p.clean()
+}
+
+func silencingRefused(t *testing.T, p *tab, api *scriptedAPI) {
+	p.open("/alerts")
+	p.do(chromedp.Click(`tbody tr:first-child button.silence`))
+	p.do(chromedp.Click(`dialog#silence button.primary`))
+	p.wait(`document.querySelector('#silence .bad').innerText.includes('Say who answers for it') && document.activeElement.name === 'owner'`)
+	p.do(chromedp.KeyEvent("bob"))
+	evaluate[bool](p, `(f => { f.value = 'soon'; f.dispatchEvent(new Event('input')); return true })(document.querySelector('#silence [name=length]'))`)
+	p.wait(`document.querySelector('#silence .primary').disabled && document.querySelector('#silence-ends').innerText === 'Write 90m, 2h or 3d.'`)
+	evaluate[bool](p, `([...document.querySelectorAll('.lengths button')].find(b => b.innerText === '8h').click(), true)`)
+	api.set("/api/v2/silences", http.StatusForbidden)
+	p.do(chromedp.Click(`dialog#silence button.primary`))
+	p.wait(`document.querySelector('#silence .bad').innerText.includes('Not allowed: the script says no')`)
+	p.do(chromedp.Click(`#silence .bad button`))
+	p.wait(`document.querySelector('dialog#token[open]') && !document.querySelector('dialog#silence')`)
+	p.do(chromedp.KeyEvent("\x1b"))
+	p.wait(`!document.querySelector('dialog')`)
+	if made := api.silenced(); len(made) != 0 {
+		t.Errorf("refused, and yet there is %+v", made)
+	}
+	if !strings.Contains(p.complaints(), "403") {
+		t.Error("the collector was not asked")
+	}
+}
+
+func exitsPage(t *testing.T, p *tab, api *scriptedAPI) {
+	p.open("/exits")
+	p.wait(`document.querySelectorAll('tbody tr').length === 4`)
+	if got := p.text(`[...document.querySelectorAll('.toolbar .tab')].map(b => b.innerText).join()`); got != "All 4,Crashed 2,Short-lived 1" {
+		t.Errorf("the kinds are %q", got)
+	}
+	if got := p.text(`document.querySelector('tbody tr').innerText.replace(/\s+/g, ' ')`); !strings.HasSuffix(got, "web OOM-killed, signal 9 40.1 s 148 ms 16 MiB project shop workload web node node-1 cluster k8s-a idc bj") {
+		t.Errorf("the newest is %q", got)
+	}
+	if got, want := p.text(`document.querySelector('tbody a').getAttribute('href')`), "/d/cont-container?from=1769846320000&to=1769846780000&var-project=shop&var-idc=bj&var-cluster=k8s-a&var-node=node-1&var-workload=web&var-container=web"; got != want {
+		t.Errorf("its charts are at %s\nwant %s", got, want)
+	}
+	p.shot("exits-dark")
+	p.do(chromedp.Click(`.tab[data-key="crashed"]`))
+	p.wait(`document.querySelectorAll('tbody tr').length === 2 && location.search.includes('kind=crashed')`)
+	p.do(chromedp.SendKeys(`input[name=project]`, "shop"), chromedp.KeyEvent("\r"))
+	p.wait(`location.search.includes('project=shop')`)
+	p.wait(`document.querySelectorAll('tbody tr').length === 1`)
+	if got := api.lastExits.Get("project"); got != "shop" {
+		t.Errorf("the collector was asked for project %q", got)
+	}
+	p.open("/exits?since=yesterday")
+	p.wait(`document.querySelector('.message.bad')`)
+	if got := p.text(`document.querySelector('.message.bad').innerText`); !strings.Contains(got, "parameter since") {
+		t.Errorf("of a time that is none the page says %q", got)
+	}
+}
+
+func noExits(t *testing.T, p *tab, api *scriptedAPI) {
+	p.open("/exits?project=none-like-it&since=1h")
+	p.wait(`document.querySelector('.message')`)
+	if got := p.text(`document.querySelector('.message').innerText.replace(/\s+/g, ' ')`); got != "No exit matches this choice In the last hour. Filters compare whole values. Show all exits" {
+		t.Errorf("the page says %q", got)
+	}
+	p.do(chromedp.Click(`.message button`))
+	p.wait(`document.querySelectorAll('tbody tr').length === 4`)
+	api.mu.Lock()
+	api.noExits = true
+	api.mu.Unlock()
+	p.open("/exits")
+	p.wait(`document.querySelector('.message')?.innerText.includes('No container ended in the last 24 hours')`)
+	if got := p.text(`document.querySelector('.message').innerText`); !strings.Contains(got, "2 agents tell of every end as it happens") {
+		t.Errorf("the page says %q", got)
+	}
+	p.clean()
+}
+
+func nodesPage(t *testing.T, p *tab, _ *scriptedAPI) {
+	p.open("/nodes")
+	p.wait(`document.querySelectorAll('tbody tr').length === 3`)
+	if got := p.text(`[...document.querySelectorAll('tbody tr')].map(r => r.cells[3].innerText).join()`); got != "never,15 min ago,3 s ago" {
+		t.Errorf("last data by row is %q: the one nobody heard of first, then the silent one", got)
+	}
+	if got := p.text(`document.querySelectorAll('tbody tr')[1].cells[4].innerText.replace(/\s+/g, ' ')`); got != "Docker does not answer Containers have no names, health or restarts from it: check --docker.host and the socket’s permissions." {
+		t.Errorf("of a node that can not see Docker the page says %q", got)
+	}
+	if got := p.text(`document.querySelector('tbody').lastChild.innerText.replace(/\s+/g, ' ')`); got != "node-1 bj k8s-a 3 s ago all well 42 1.5 s 7 5.2 s 0.1.0" {
+		t.Errorf("the well node's row is %q", got)
+	}
+	if got := p.text(`document.querySelector('.toolbar').innerText`); !strings.Contains(got, "3 nodes, 2 silent, 1 with findings, 2 agent versions") {
+		t.Errorf("the bar says %q", got)
+	}
+	if got := p.text(`document.querySelector('tbody').lastChild.querySelector('a').getAttribute('href')`); got != "/d/cont-node?var-idc=bj&var-cluster=k8s-a&var-node=node-1" {
+		t.Errorf("the node leads to %s", got)
+	}
+	p.shot("nodes-dark")
+	p.do(chromedp.SendKeys(`input[type=search]`, "node-1"))
+	p.wait(`document.querySelectorAll('tbody tr').length === 1 && location.search === '?q=node-1'`)
+	p.clean()
+}
+
+// A reverse proxy may serve the pages below a path of its own, and the pages are not told.
+func belowAPath(t *testing.T, p *tab, _ *scriptedAPI) {
+	p.handler = http.StripPrefix("/ops/plimsoll", p.handler)
+	for _, path := range []string{"/", "/d/cont-container/any-slug", "/alerts", "/exits", "/nodes", "/runbooks/", "/runbooks/ContainerOOMKilled"} {
+		p.open("/ops/plimsoll" + path)
+		if astray := p.text(`[...document.querySelectorAll('a[href]')].map(a => a.getAttribute('href')).filter(h => h.startsWith('/') && !h.startsWith('/ops/plimsoll/'))`); astray != "" {
+			t.Errorf("%s links outside: %s", path, astray)
+		}
+	}
+	p.do(chromedp.Click(`article a`))
+	p.wait(`location.pathname === '/ops/plimsoll/d/cont-container'`)
+	p.open("/ops/plimsoll/?from=now-2h&to=now")
+	p.do(chromedp.Click(`.panel.table tbody tr:nth-child(3) td:last-child`))
+	p.wait(`location.pathname === '/ops/plimsoll/d/cont-container'`)
+	p.settle()
+	p.clean()
+}
+
+func runbook(t *testing.T, p *tab, _ *scriptedAPI) {
+	p.open("/runbooks/ContainerOOMKilled")
+	if p.truth(`document.querySelector('article script')`) || p.truth(`[...document.querySelectorAll('article a')].some(a => a.protocol === 'javascript:')`) {
+		t.Error("the runbook's text has become markup")
+	}
+	if got := p.text(`document.querySelector('article pre').innerText`); !strings.Contains(got, `echo "<b>"`) {
+		t.Errorf("code is %q", got)
+	}
+	p.shot("runbook-dark")
+	p.clean()
+}
+
+func tokenAsked(t *testing.T, p *tab, api *scriptedAPI) {
+	api.fail["/api/v1/alerts"] = http.StatusUnauthorized
+	p.open("/alerts")
+	p.wait(`document.querySelector('dialog[open]')`)
+	p.shot("token")
+	api.mu.Lock()
+	delete(api.fail, "/api/v1/alerts")
+	api.mu.Unlock()
+	p.do(chromedp.SendKeys(`dialog input`, "secret"), chromedp.KeyEvent("\r"))
+	p.wait(`!document.querySelector('dialog') && document.querySelectorAll('tbody tr').length === 2`)
+	if got := p.text(`sessionStorage.getItem('plimsoll-token')`); got != "secret" {
+		t.Errorf("token kept is %q", got)
+	}
+}
