@@ -1,5 +1,5 @@
-// Package evidence adds to an alert about a container what the one who is woken asks first: what it uses of which limit, how it
-// last ended, and what was released.
+// Package evidence adds to an alert what the one who is woken asks first: of a container what it uses of which limit, how it last
+// ended and what was released; of a node, a cluster and a collector their figures, whose containers are there, and when the agent was heard.
 //
 // It stands between the rules and whoever notifies. What cannot be found in time is left out and counted: an alert is never lost
 // for want of it, and waits no longer than the budget of its round.
@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -26,13 +24,14 @@ const (
 	Usage       = "usage"
 	LastExit    = "last_exit"
 	LastRelease = "last_release"
+	Agent       = "agent"
 )
 
 const (
 	window   = time.Hour // how old an exit or a release may be
 	budget   = 200 * time.Millisecond
 	fresh    = 30 * time.Second
-	mostKept = 20_000 // containers that are remembered
+	mostKept = 20_000 // containers, nodes and others that are remembered
 )
 
 // NotifyFunc takes alerts as Prometheus sends them to an Alertmanager.
@@ -49,12 +48,13 @@ type Filler struct {
 	known map[string]found
 }
 
-// found is what was found of one container or workload.
+// found is what was found of what an alert is about.
 type found struct {
 	at       time.Time
 	usage    string
 	lastExit string
 	release  *releases.Release
+	agent    string
 }
 
 // New returns a Filler that asks query and hands alerts to next.
@@ -63,7 +63,7 @@ func New(query releases.QueryFunc, next NotifyFunc, log *slog.Logger, reg promet
 		query: query, next: next, log: log, known: map[string]found{},
 		failed: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "plimsoll_collector_alert_evidence_missing_total",
-			Help: "Alerts told without the last exit, the last release and the figures of their container, because a query failed or there was no time.",
+			Help: "Alerts told without the figures, exits and releases of what they are about, because a query failed or there was no time.",
 		}, []string{"reason"}),
 	}
 	for _, reason := range []string{"query", "time"} {
@@ -72,7 +72,7 @@ func New(query releases.QueryFunc, next NotifyFunc, log *slog.Logger, reg promet
 	return f, reg.Register(f.failed)
 }
 
-// Put hands the alerts on, those about containers with their evidence. The alerts given are not changed.
+// Put hands the alerts on, with their evidence. The alerts given are not changed.
 func (f *Filler) Put(ctx context.Context, alerts ...*model.Alert) error {
 	filled := make([]*model.Alert, len(alerts))
 	round, cancel := context.WithTimeout(ctx, budget)
@@ -84,10 +84,11 @@ func (f *Filler) Put(ctx context.Context, alerts ...*model.Alert) error {
 }
 
 func (f *Filler) fill(round context.Context, a *model.Alert) *model.Alert {
-	if a.Labels["workload"] == "" && a.Labels["container"] == "" {
+	about := subjectOf(a.Labels)
+	if about == nil {
 		return a
 	}
-	what, err := f.of(round, a)
+	what, err := f.of(round, a, about)
 	if err != nil {
 		reason := "query"
 		if round.Err() != nil {
@@ -102,7 +103,7 @@ func (f *Filler) fill(round context.Context, a *model.Alert) *model.Alert {
 	if copied.Annotations == nil {
 		copied.Annotations = model.LabelSet{}
 	}
-	for name, text := range map[model.LabelName]string{Usage: what.usage, LastExit: what.lastExit, LastRelease: told(what.release, a.StartsAt)} {
+	for name, text := range map[model.LabelName]string{Usage: what.usage, LastExit: what.lastExit, LastRelease: told(what.release, a.StartsAt), Agent: what.agent} {
 		if _, own := copied.Annotations[name]; text != "" && !own {
 			copied.Annotations[name] = model.LabelValue(text)
 		}
@@ -122,11 +123,11 @@ func told(r *releases.Release, began time.Time) string {
 	return text
 }
 
-// of returns what is known of the alert's container, asking anew when that is old or from before the alert.
-func (f *Filler) of(round context.Context, a *model.Alert) (found, error) {
+// of returns what is known of what the alert is about, asking anew when that is old or from before the alert.
+func (f *Filler) of(round context.Context, a *model.Alert, about subject) (found, error) {
 	matches := map[string]string{}
 	key := ""
-	for _, name := range []string{"project", "idc", "cluster", "namespace", "workload", "container", "node", "pod"} {
+	for _, name := range []string{"project", "idc", "cluster", "namespace", "workload", "container", "node", "pod", "collector"} {
 		if value := string(a.Labels[model.LabelName(name)]); value != "" {
 			matches[name] = value
 			key += name + "\xff" + value + "\xff"
@@ -148,7 +149,7 @@ func (f *Filler) of(round context.Context, a *model.Alert) (found, error) {
 	}
 	done := make(chan outcome, 1)
 	go func() { // a query may come back later than it was asked to
-		what, err := ask(round, f.query, matches, now)
+		what, err := about(round, f.query, matches, now)
 		if err == nil {
 			f.keep(key, what)
 		}
@@ -171,70 +172,4 @@ func (f *Filler) keep(key string, what found) {
 	if len(f.known) < mostKept {
 		f.known[key] = what
 	}
-}
-
-// ask finds out about the containers with the given labels.
-func ask(ctx context.Context, query releases.QueryFunc, matches map[string]string, now time.Time) (found, error) {
-	what := found{at: now}
-	samples, err := query(ctx, expression(matches), now)
-	if err != nil {
-		return found{}, fmt.Errorf("evidence: %w", err)
-	}
-	figures := map[string]float64{}
-	var last releases.Sample // the newest exit
-	codes := map[string]float64{}
-	for _, s := range samples {
-		switch part := s.Labels["part"]; part {
-		case "exit_at":
-			if s.Value > last.Value {
-				last = s
-			}
-		case "exit_code":
-			codes[exit(s.Labels)] = s.Value
-		default:
-			figures[part] = s.Value
-		}
-	}
-	what.usage = usage(figures)
-	if last.Labels != nil {
-		what.lastExit = lastExit(last, codes)
-	}
-	list, err := releases.Find(ctx, query, matches, now.Add(-window), now)
-	if err != nil {
-		return found{}, fmt.Errorf("evidence: %w", err)
-	}
-	if len(list) > 0 {
-		what.release = &list[0]
-	}
-	return what, nil
-}
-
-// expression asks for everything but releases at once. Exits are the workload's, whose container may have been replaced since;
-// figures are those of the alert's own container, and of several the highest. The last 5 minutes count: what crashed has no value now.
-func expression(matches map[string]string) string {
-	workload, own := "", ""
-	for _, name := range []string{"project", "idc", "cluster", "namespace", "workload", "container", "node", "pod"} {
-		value, given := matches[name]
-		if !given {
-			continue
-		}
-		matcher := "," + name + "=" + strconv.Quote(value)
-		own += matcher
-		if name != "node" && name != "pod" {
-			workload += matcher
-		}
-	}
-	part := func(name, expr string) string { return fmt.Sprintf(`label_set(%s, "part", %q)`, expr, name) }
-	of := func(metric, matchers string) string { return metric + `{container!=""` + matchers + "}" }
-	recent := func(metric string) string { return "last_over_time(" + of(metric, own) + "[5m])" }
-	return "union(" + strings.Join([]string{
-		part("exit_at", "tlast_over_time("+of("container_exit_code", workload)+"[1h])"),
-		part("exit_code", "last_over_time("+of("container_exit_code", workload)+"[1h])"),
-		part("memory", "max("+recent("container_memory_working_set_bytes")+")"),
-		part("memory_limit", "max("+recent("container_spec_memory_limit_bytes")+")"),
-		part("cpu", "max(sum by (node, id) (rate("+of("container_cpu_usage_seconds_total", own)+"[5m])))"),
-		part("cpu_limit", "max("+recent("container_spec_cpu_quota")+" / "+recent("container_spec_cpu_period")+")"),
-		part("tasks", "max("+recent("container_threads")+")"),
-		part("tasks_limit", "max("+recent("container_threads_max")+")"),
-	}, ", ") + ")"
 }

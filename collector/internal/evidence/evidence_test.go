@@ -121,11 +121,65 @@ func TestWhatIsNotOfAContainerOrSaysItItselfStays(t *testing.T) {
 	b := open(t, e)
 	own := alert(e.now, model.LabelSet{"workload": "web"})
 	own.Annotations[evidence.Usage] = "its own"
-	if err := b.Put(t.Context(), alert(e.now, model.LabelSet{"node": "n-17"}), own); err != nil {
+	if err := b.Put(t.Context(), alert(e.now, model.LabelSet{"receiver": "oncall"}), own); err != nil {
 		t.Fatal(err)
 	}
 	if len(b.got[0].Annotations) != 1 || b.got[1].Annotations[evidence.Usage] != "its own" || b.got[1].Annotations[evidence.LastExit] == "" {
 		t.Errorf("got %v and %v", b.got[0].Annotations, b.got[1].Annotations)
+	}
+}
+
+// place answers about nodes, clusters and collectors.
+func place(now time.Time) releases.QueryFunc {
+	return func(_ context.Context, expr string, _ time.Time) ([]releases.Sample, error) {
+		sample := func(part string, value float64, pairs ...string) releases.Sample {
+			labels := map[string]string{"part": part}
+			for i := 0; i < len(pairs); i += 2 {
+				labels[pairs[i]] = pairs[i+1]
+			}
+			return releases.Sample{Labels: labels, Value: value}
+		}
+		seconds := float64(now.Unix())
+		switch {
+		case strings.Contains(expr, `container_memory_working_set_bytes{id="/",idc="bj",cluster="c1",node="n-17"}`):
+			return []releases.Sample{
+				sample("memory", 40<<30), sample("memory_limit", 128<<30), sample("cpu", 3.2), sample("cpu_limit", 32), sample("containers", 41),
+				sample("project", 12, "project", "bank"), sample("project", 20, "project", "shop"), sample("project", 1),
+				sample("version", seconds-3600, "version", "1.1"), sample("version", seconds-45, "version", "1.2"), sample("heard", seconds-45),
+			}, nil
+		case strings.Contains(expr, `cluster:memory_capacity_bytes:sum{idc="bj",cluster="c1"}`):
+			return []releases.Sample{sample("agents", 0), sample("agents_limit", 20), sample("memory", 1<<40), sample("memory_limit", 3<<40)}, nil
+		case strings.Contains(expr, `plimsoll_collector_storage_free_bytes{collector="col1"}`):
+			return []releases.Sample{sample("samples", 12345), sample("agents", 199), sample("agents_limit", 200), sample("series", 600_000), sample("series_limit", 2e6), sample("disk", 40<<30)}, nil
+		}
+		return nil, errors.New("asked " + expr)
+	}
+}
+
+func TestAnAlertOfANodeAClusterAndACollectorHasItsFigures(t *testing.T) {
+	now := time.Now().Truncate(time.Second)
+	var got []*model.Alert
+	f, err := evidence.New(place(now), func(_ context.Context, alerts ...*model.Alert) error { got = alerts; return nil }, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Put(t.Context(), alert(now, model.LabelSet{"idc": "bj", "cluster": "c1", "node": "n-17"}),
+		alert(now, model.LabelSet{"idc": "bj", "cluster": "c1"}), alert(now, model.LabelSet{"collector": "col1"})); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []map[model.LabelName]string{
+		{evidence.Usage: "memory 40 GiB of 128 GiB, CPU 3.2 of 32 cores, 41 containers (shop 20, bank 12, no project 1)", evidence.Agent: "version 1.2, heard " + now.Add(-45*time.Second).UTC().Format(time.DateTime) + " UTC, "},
+		{evidence.Usage: "memory 1 TiB of 3 TiB, 0 of 20 agents heard"},
+		{evidence.Usage: "199 of 200 agents heard, 12345 samples/s, 600000 of 2000000 series, 40 GiB of disk free"},
+	} {
+		for name, text := range want {
+			if !strings.HasPrefix(string(got[i].Annotations[name]), text) {
+				t.Errorf("%s of %v is %q, want %q", name, got[i].Labels, got[i].Annotations[name], text)
+			}
+		}
+		if len(got[i].Annotations) != 1+len(want) {
+			t.Errorf("%v has %v", got[i].Labels, got[i].Annotations)
+		}
 	}
 }
 
@@ -139,7 +193,7 @@ func TestAnAlertIsNeverLostForWantOfEvidence(t *testing.T) {
 		if err := b.Put(t.Context(), many...); err != nil || len(b.got) != len(many) {
 			t.Fatalf("%s: %d alerts went on, want %d: %v", reason, len(b.got), len(many), err)
 		}
-		want := "# HELP plimsoll_collector_alert_evidence_missing_total Alerts told without the last exit, the last release and the figures of their container, because a query failed or there was no time.\n# TYPE plimsoll_collector_alert_evidence_missing_total counter\n"
+		want := "# HELP plimsoll_collector_alert_evidence_missing_total Alerts told without the figures, exits and releases of what they are about, because a query failed or there was no time.\n# TYPE plimsoll_collector_alert_evidence_missing_total counter\n"
 		for _, r := range []string{"query", "time"} {
 			n := "0"
 			if r == reason {

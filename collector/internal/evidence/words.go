@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -56,6 +57,39 @@ func usage(figures map[string]float64) string {
 	say("memory", "memory ", "", bytes)
 	say("cpu", "CPU ", " cores", number)
 	say("tasks", "", " tasks", number)
+	say("containers", "", " containers", number)
+	say("agents", "", " agents heard", number)
+	say("samples", "", " samples/s", number)
+	say("series", "", " series", number)
+	say("disk", "", " of disk free", bytes)
+	return strings.Join(parts, ", ")
+}
+
+// ofProjects is for example " (shop 20, bank 12)".
+func ofProjects(projects []releases.Sample) string {
+	slices.SortFunc(projects, func(a, b releases.Sample) int {
+		return cmp.Or(cmp.Compare(b.Value, a.Value), strings.Compare(a.Labels["project"], b.Labels["project"]))
+	})
+	words := make([]string, len(projects))
+	for i, p := range projects {
+		words[i] = fmt.Sprintf("%s %.0f", cmp.Or(p.Labels["project"], "no project"), p.Value)
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(words, ", ") + ")"
+}
+
+// agent is for example "version 1.2, heard 2026-11-23 11:04:05 UTC, 45s ago".
+func agent(version string, heard float64, now time.Time) string {
+	var parts []string
+	if version != "" {
+		parts = append(parts, "version "+version)
+	}
+	if heard > 0 {
+		at := time.UnixMilli(int64(heard * 1000))
+		parts = append(parts, fmt.Sprintf("heard %s, %s ago", at.UTC().Format(time.DateTime+" MST"), max(0, now.Sub(at).Round(time.Second))))
+	}
 	return strings.Join(parts, ", ")
 }
 

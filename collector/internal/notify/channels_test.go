@@ -177,16 +177,77 @@ func told(ends time.Time) *model.Alert {
 			"summary":     "web_api/app was OOM-killed 4x in 1 h",
 			"description": "The kernel killed 4 processes of web_api/app within an hour: 64 MiB in use & <limit> 64 MiB.",
 			"runbook_url": "http://plimsoll:9750/runbooks/ContainerOOMLoop", "dashboard_url": "http://plimsoll:9750/d/cont-container?var-project=shop&from=now-1h&to=now",
-			"usage": "memory 63.9 MiB of 64 MiB, CPU 0.481 of 1 cores", "last_exit": "oom_killed, exit code 137 (signal 9), 2026-11-23 03:04:01 UTC, app on n-17",
+			"threshold": "3 within 1 h, the last within 15 min",
+			"usage":     "memory 63.9 MiB of 64 MiB, CPU 0.481 of 1 cores", "last_exit": "oom_killed, exit code 137 (signal 9), 2026-11-23 03:04:01 UTC, app on n-17",
 			"last_release": "shop/web:2.1 replaced shop/web:2.0 at 2026-11-23 02:54:05 UTC, 10m0s before this began",
 		},
 		StartsAt: time.Date(2026, 11, 23, 3, 4, 5, 0, time.UTC), EndsAt: ends, GeneratorURL: "http://plimsoll:9750/vmui/",
 	}
 }
 
+// toldOf is an alert of a node and one of the pipeline, as the pack and the evidence make them.
+func toldOf(kind string, ends time.Time) *model.Alert {
+	a := &model.Alert{StartsAt: time.Date(2026, 11, 23, 3, 4, 5, 0, time.UTC), EndsAt: ends, GeneratorURL: "http://plimsoll:9750/vmui/"}
+	switch kind {
+	case "node":
+		a.Labels = model.LabelSet{"alertname": "NodeLost", "severity": "critical", "idc": "bj1", "cluster": "c1", "node": "n-17"}
+		a.Annotations = model.LabelSet{
+			"summary":     "node n-17 has been silent for 45s",
+			"description": "Nothing comes from node n-17 in bj1/c1, neither samples nor the end of its connection, for 45s, while others of its cluster are heard. The node is down, its network is, or the agent hangs.",
+			"threshold":   "2 rounds of samples and 5 s, 35 s at the default interval",
+			"usage":       "memory 40 GiB of 128 GiB, CPU 3.2 of 32 cores, 41 containers (shop 20, bank 12, mail 9)",
+			"agent":       "version 1.2, heard 2026-11-23 03:03:20 UTC, 45s ago",
+			"runbook_url": "http://plimsoll:9750/runbooks/NodeLost", "dashboard_url": "http://plimsoll:9750/d/cont-fleet?var-idc=bj1&var-cluster=c1&from=now-1h&to=now",
+		}
+	case "pipeline":
+		a.Labels = model.LabelSet{"alertname": "CollectorSamplesRejected", "severity": "warning", "collector": "col-1", "reason": "future"}
+		a.Annotations = model.LabelSet{
+			"summary":     "0.99% of samples rejected: future",
+			"description": "Collector col-1 has rejected 0.99% of the samples it received for 15 minutes, reason future. They are not stored.",
+			"threshold":   "more than 0.1% for 15 min",
+			"usage":       "199 of 200 agents heard, 12345 samples/s, 600000 of 2000000 series, 40 GiB of disk free",
+			"runbook_url": "http://plimsoll:9750/runbooks/CollectorSamplesRejected", "dashboard_url": "http://plimsoll:9750/d/cont-fleet?from=now-1h&to=now",
+		}
+	}
+	return a
+}
+
+func TestAlertsOfNodesAndOfThePipelineSayAsMuch(t *testing.T) {
+	for _, c := range channels() {
+		for _, kind := range []string{"node", "pipeline"} {
+			if !slices.Contains([]string{"webhook", "slack", "dingtalk"}, c.name) {
+				continue
+			}
+			t.Run(c.name+" "+kind, func(t *testing.T) {
+				t.Parallel()
+				address, got := service(t, c.answer, c.status, func(*http.Request, []byte) string { return "" })
+				text := strings.ReplaceAll(c.yaml, "%s", address)
+				file := page(t, "timezone: Asia/Shanghai\nreceivers: {team: {"+text+"}}\nfallback: {critical: team, warning: team}\n")
+				for name, secret := range map[string]string{"url": address + c.urlFile, "key": signingKey} {
+					write(t, filepath.Join(filepath.Dir(file), name), secret+"\n")
+				}
+				alert := toldOf(kind, time.Now().Add(time.Hour))
+				m, _, _ := open(t, notify.Config{OncallFile: file, ExternalURL: "http://plimsoll:9750", EventAlerts: func() []string { return []string{alert.Name()} }})
+				put(t, m, alert)
+				select {
+				case d := <-got:
+					golden(t, c.name+"-"+kind, d.request+"\n\n"+pretty(d.body))
+					for name, fact := range alert.Annotations {
+						if said := strings.ReplaceAll(string(fact), "&", `\u0026`); !strings.Contains(d.body, said) && !strings.Contains(d.body, string(fact)) {
+							t.Errorf("the message does not say its %s, %q", name, fact)
+						}
+					}
+				case <-time.After(10 * time.Second):
+					t.Fatal("nothing came within 10 s")
+				}
+			})
+		}
+	}
+}
+
 // what every message must say: what, where, since when, value and limit, how it last ended, what was released, links.
 func facts() []string {
-	return []string{"ContainerOOMLoop", "4x in 1 h", "shop", "bj1", "c1", "n-17", "store", "web_api", "web-1", "app", "critical", "64 MiB",
+	return []string{"ContainerOOMLoop", "4x in 1 h", "3 within 1 h, the last within 15 min", "shop", "bj1", "c1", "n-17", "store", "web_api", "web-1", "app", "critical", "64 MiB",
 		"memory 63.9 MiB of 64 MiB, CPU 0.481 of 1 cores", "oom_killed, exit code 137 (signal 9), 2026-11-23 03:04:01 UTC, app on n-17", "shop/web:2.1 replaced shop/web:2.0",
 		"/runbooks/ContainerOOMLoop", "/d/cont-container"}
 }
