@@ -18,11 +18,12 @@ type ask struct {
 	from    time.Time
 	to      time.Time
 	limit   int
+	kind    kind
 }
 
 // parse reads the request; an error names the parameter and what would be right.
 func parse(r *http.Request, now time.Time) (ask, error) {
-	a := ask{matches: map[string]string{}, from: now.Add(-defaultSince), to: now, limit: defaultLimit}
+	a := ask{matches: map[string]string{}, from: now.Add(-defaultSince), to: now, limit: defaultLimit, kind: all}
 	for name, values := range r.URL.Query() {
 		value := values[0]
 		var err error
@@ -36,10 +37,15 @@ func parse(r *http.Request, now time.Time) (ask, error) {
 			if err != nil || a.limit < 1 || a.limit > mostLimit {
 				err = fmt.Errorf("%q is no number from 1 to %d", value, mostLimit)
 			}
+		case name == "kind":
+			a.kind = kind(value)
+			if !slices.Contains(kinds(), a.kind) {
+				err = fmt.Errorf("%q is none of all, crashed, short", value)
+			}
 		case slices.Contains(filters(), name):
 			a.matches[name] = value
 		default:
-			err = fmt.Errorf("unknown; known are since, limit, %s", strings.Join(filters(), ", "))
+			err = fmt.Errorf("unknown; known are since, limit, kind, %s", strings.Join(filters(), ", "))
 		}
 		if err != nil {
 			return ask{}, fmt.Errorf("parameter %s: %w", name, err)

@@ -36,6 +36,8 @@ type Exit struct {
 	Reason string     `json:"reason"`              // completed, stopped, error, signalled, oom_killed or unknown
 	Code   *int       `json:"exit_code,omitempty"` // 128 + number for a signal
 	Signal int        `json:"signal,omitempty"`    // that number
+	// Crashed is an end nobody asked for: an error, a kill for want of memory, or a signal that is none of those by which a stop is asked for.
+	Crashed bool `json:"crashed"`
 
 	RuntimeSeconds  *float64 `json:"runtime_seconds,omitempty"`
 	CPUSeconds      *float64 `json:"cpu_seconds,omitempty"`
@@ -62,7 +64,7 @@ const (
 	mostLimit    = 10_000
 )
 
-// Handler answers GET /api/exits?since=1h&limit=100&project=…; newest first.
+// Handler answers GET /api/exits?since=1h&limit=100&kind=crashed&project=…; newest first.
 type Handler struct {
 	query http.Handler
 	now   func() time.Time
@@ -76,7 +78,8 @@ func New(query http.Handler, now func() time.Time) *Handler {
 	return &Handler{query, now}
 }
 
-// ServeHTTP answers as the Prometheus API does, data being the list of exits. truncated tells that there were more than limit.
+// ServeHTTP answers as the Prometheus API does, data being the list of exits. truncated tells that there were more than limit, counts
+// how many there are of each kind, whatever the limit and the kind asked for.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ask, err := parse(r, h.now())
 	if err != nil {
@@ -89,8 +92,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	list := join(series)
+	counts := map[kind]int{}
+	for _, k := range kinds() {
+		counts[k] = 0
+		for i := range list {
+			if list[i].is(k) {
+				counts[k]++
+			}
+		}
+	}
+	list = slices.DeleteFunc(list, func(e Exit) bool { return !e.is(ask.kind) })
 	truncated := len(list) > ask.limit
-	answer(w, http.StatusOK, map[string]any{"status": "success", "data": list[:min(len(list), ask.limit)], "truncated": truncated})
+	answer(w, http.StatusOK, map[string]any{"status": "success", "data": list[:min(len(list), ask.limit)], "truncated": truncated, "counts": counts})
 }
 
 func answer(w http.ResponseWriter, code int, body any) {
@@ -124,6 +137,7 @@ func join(all []series) []Exit {
 	}
 	list := make([]Exit, 0, len(found))
 	for _, e := range found {
+		e.Crashed = e.crashed()
 		list = append(list, *e)
 	}
 	slices.SortFunc(list, func(a, b Exit) int { return cmp.Or(b.End.Compare(a.End), cmp.Compare(a.ID, b.ID)) })

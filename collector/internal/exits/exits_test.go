@@ -89,6 +89,37 @@ func TestTheLimitSaysThatThereIsMore(t *testing.T) {
 	}
 }
 
+// A container that was told to stop has not crashed, and what a limit cuts off is counted all the same.
+func TestKindsAreToldApartAndCountedBeyondTheLimit(t *testing.T) {
+	var series []string
+	for i, end := range []struct {
+		reason        string
+		code, seconds int
+	}{{"completed", 0, 5}, {"error", 3, 3600}, {"oom_killed", 137, 2}, {"signalled", 143, 90}, {"signalled", 130, 90}, {"signalled", 139, 90}, {"signalled", 137, 90}} {
+		labels := fmt.Sprintf(`"reason":%q,"id":"/docker/%d"`, end.reason, i)
+		series = append(series,
+			fmt.Sprintf(`{"metric":{"__name__":"container_exit_code",%s},"values":[[%d,"%d"]]}`, labels, 1795434900-i, end.code),
+			fmt.Sprintf(`{"metric":{"__name__":"container_exit_runtime_seconds",%s},"values":[[%d,"%d"]]}`, labels, 1795434900-i, end.seconds))
+	}
+	e := &engine{code: 200, text: `{"status":"success","data":{"result":[` + strings.Join(series, ",") + `]}}`}
+	f := func(params, want string) {
+		t.Helper()
+		_, list, body := get(t, e, params)
+		var got []string
+		for _, x := range list {
+			got = append(got, strings.TrimPrefix(x.ID, "/docker/"))
+		}
+		if strings.Join(got, "") != want || !strings.Contains(body, `"counts":{"all":7,"crashed":4,"short":2}`) {
+			t.Errorf("%s: exits %v, want %s in %s", params, got, want, body)
+		}
+	}
+	f("", "0123456")
+	f("?kind=all&limit=2", "01")
+	f("?kind=crashed", "1256")
+	f("?kind=crashed&limit=1", "1")
+	f("?kind=short", "02")
+}
+
 func TestBadParametersAreNamed(t *testing.T) {
 	f := func(params, want string) {
 		t.Helper()
@@ -99,11 +130,12 @@ func TestBadParametersAreNamed(t *testing.T) {
 	}
 	f("?limit=0", "parameter limit")
 	f("?limit=x", "from 1 to 10000")
+	f("?kind=bad", "none of all, crashed, short")
 	f("?since=yesterday", "neither a duration like 90m")
 	f("?since=-1h", "parameter since")
 	f("?since=99999999d", "parameter since")
 	f("?since=2030-01-01T00:00:00Z", "parameter since")
-	f("?projekt=a", "known are since, limit, project")
+	f("?projekt=a", "known are since, limit, kind, project")
 	f("?project=a&project=b", "given 2 times")
 }
 

@@ -18,7 +18,7 @@ func alertsPage(t *testing.T, p *tab, _ *scriptedAPI) {
 	if links := p.text(`[...document.querySelectorAll('tbody a')].map(a => a.getAttribute('href')).join()`); links != "/runbooks/ContainerOOMKilled" {
 		t.Errorf("links are %q: the runbook is here, and javascript: is no link", links)
 	}
-	if got := p.text(`[...document.querySelectorAll('.toolbar .tab')].map(b => b.innerText).join()`); got != "All,Firing 1,Pending 1,Silenced 0,Not armed 1" {
+	if got := p.text(`[...document.querySelectorAll('.toolbar .tab')].map(b => b.innerText).join()`); got != "All 2,Firing 1,Pending 1,Silenced 0,Not armed 1" {
 		t.Errorf("the states are %q", got)
 	}
 	p.shot("alerts-dark")
@@ -93,7 +93,7 @@ func silencing(t *testing.T, p *tab, api *scriptedAPI) {
 	if got := strings.Join(names, ","); got != "alertname,container,idc,project" {
 		t.Errorf("matchers are %s: a silence holds for one place and every severity", got)
 	}
-	if got := p.text(`[...document.querySelectorAll('.toolbar .tab')].map(b => b.innerText).join()`); got != "All,Firing 0,Pending 1,Silenced 1,Not armed 1" {
+	if got := p.text(`[...document.querySelectorAll('.toolbar .tab')].map(b => b.innerText).join()`); got != "All 2,Firing 0,Pending 1,Silenced 1,Not armed 1" {
 		t.Errorf("the states are %q", got)
 	}
 	if got := p.text(`document.querySelector('#silences tbody').innerText.replace(/\s+/g, ' ')`); !strings.Contains(got, "ann alertname ContainerOOMKilled") || !strings.Contains(got, "in 2 h 1 alert Expire now") {

@@ -62,22 +62,26 @@ func (s *scriptedAPI) more(w http.ResponseWriter, r *http.Request) {
 // exits tells of four ends, the newest at 08:01:20 UTC of 31 January 2026.
 func (s *scriptedAPI) exits(w http.ResponseWriter, r *http.Request) {
 	s.lastExits = r.URL.Query()
-	if since := s.lastExits.Get("since"); since == "yesterday" {
+	if s.lastExits.Get("since") == "yesterday" {
 		w.WriteHeader(http.StatusBadRequest)
 		fmt.Fprint(w, `{"status":"error","errorType":"bad_data","error":"parameter since: \"yesterday\" is neither a duration like 90m or 7d nor a past moment"}`)
 		return
 	}
 	end := time.Date(2026, 1, 31, 8, 1, 20, 0, time.UTC)
 	list := []map[string]any{
-		{"project": "shop", "idc": "bj", "cluster": "k8s-a", "node": "node-1", "workload": "web", "container": "web", "reason": "oom_killed", "exit_code": 137, "signal": 9,
+		{"project": "shop", "idc": "bj", "cluster": "k8s-a", "node": "node-1", "workload": "web", "container": "web", "reason": "oom_killed", "exit_code": 137, "signal": 9, "crashed": true,
 			"start": end.Add(-40 * time.Second), "end": end, "runtime_seconds": 40.125, "cpu_seconds": 0.148, "memory_peak_bytes": 16 << 20},
 		{"project": "shop", "container": "db", "reason": "signalled", "exit_code": 143, "signal": 15, "end": end.Add(-time.Minute), "runtime_seconds": 86400},
-		{"project": "mail", "container": hostile, "reason": "error", "exit_code": 3, "end": end.Add(-2 * time.Minute), "runtime_seconds": 3600},
+		{"project": "mail", "container": hostile, "reason": "error", "exit_code": 3, "crashed": true, "end": end.Add(-2 * time.Minute), "runtime_seconds": 3600},
 		{"project": "mail", "container": "job", "reason": "completed", "exit_code": 0, "end": end.Add(-time.Hour)},
+	}
+	counts := map[string]int{"all": 4, "crashed": 2, "short": 1}
+	if s.noExits {
+		list, counts = list[:0], map[string]int{}
 	}
 	list = slices.DeleteFunc(list, func(e map[string]any) bool {
 		project := s.lastExits.Get("project")
-		return s.noExits || project != "" && e["project"] != project
+		return project != "" && e["project"] != project || s.lastExits.Get("kind") == "crashed" && e["crashed"] == nil
 	})
-	_ = json.NewEncoder(w).Encode(map[string]any{"status": "success", "data": list, "truncated": false})
+	_ = json.NewEncoder(w).Encode(map[string]any{"status": "success", "data": list, "truncated": false, "counts": counts})
 }

@@ -33,7 +33,7 @@ export async function showAlerts(root) {
     const shown = of(state).filter(has);
     const unarmed = known.rules?.unarmed.length ?? 0;
     const restore = keepPlace(root);
-    states.replaceChildren(tabs('State', [['all', 'All'], ['firing', 'Firing ', tally(of('firing'))], ['pending', 'Pending ', tally(of('pending'))],
+    states.replaceChildren(tabs('State', [['all', 'All ', el('b', {}, String(known.alerts.length))], ['firing', 'Firing ', tally(of('firing'))], ['pending', 'Pending ', tally(of('pending'))],
       ['silenced', 'Silenced ', tally(of('silenced'))], ['unarmed', 'Not armed ', el('b', {}, String(unarmed))]], state, (s) => { state = s; address(); draw(); }));
     count.textContent = wanted && state !== 'unarmed' ? `${shown.length} match` : '';
     body.replaceChildren(state === 'unarmed' ? notArmed(known.rules, wanted) : shown.length ? table(shown, silence) : nothing(state, wanted, known));

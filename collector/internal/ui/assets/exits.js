@@ -9,26 +9,18 @@ import { dashboardLink } from './url.js';
 
 const REFRESH_MS = 30000;
 const MOST_ROWS = 500;
-const SHORT_SECONDS = 60;
 const BEFORE_MS = 30 * 60000; // of a container's last half hour: what led there
 const AFTER_MS = 5 * 60000;
 const LEAST_MS = 2 * 60000; // before the start of a short-lived one
 const SINCE = [['15m', '15 minutes'], ['1h', 'hour'], ['6h', '6 hours'], ['24h', '24 hours'], ['7d', '7 days'], ['30d', '30 days']];
 const REASONS = { completed: 'completed', error: 'error', signalled: 'signalled', oom_killed: 'OOM-killed', unknown: 'unknown' };
-const ASKED_TO_STOP = new Set([1, 2, 15]); // hang-up, interrupt, terminate
+const KINDS = [['all', 'All'], ['crashed', 'Crashed'], ['short', 'Short-lived']];
 const TEXTS = ['project', 'workload', 'container', 'node'];
 const PLACE = ['project', 'workload', 'namespace', 'pod', 'node', 'cluster', 'idc'];
 
-/** kinds says what each choice of the page lets through. */
-export const kinds = {
-  all: () => true,
-  crashed: (e) => e.reason === 'error' || e.reason === 'oom_killed' || (e.reason === 'signalled' && !ASKED_TO_STOP.has(e.signal)),
-  short: (e) => e.runtime_seconds < SHORT_SECONDS,
-};
-
 export async function showExits(root) {
   const query = new URLSearchParams(location.search);
-  const view = { since: query.get('since') ?? '24h', kind: query.get('kind') in kinds ? query.get('kind') : 'all', reason: query.get('reason') ?? '' };
+  const view = { since: query.get('since') ?? '24h', kind: query.get('kind') ?? 'all', reason: query.get('reason') ?? '' };
   for (const name of TEXTS) view[name] = query.get(name) ?? '';
   const count = el('span', { class: 'hint', role: 'status' });
   const choices = el('div', {});
@@ -36,8 +28,7 @@ export async function showExits(root) {
   const inputs = fillForm(form, view, read);
   const body = el('div', { class: 'page-body' });
   root.replaceChildren(el('div', { class: 'toolbar' }, el('h1', {}, 'Exits'), choices, form, count), body);
-  let exits = [];
-  let truncated = false;
+  let answer = null; // {data, truncated, counts}
 
   function read() {
     for (const [name, input] of Object.entries(inputs)) view[name] = input.value.trim();
@@ -52,11 +43,8 @@ export async function showExits(root) {
   }
 
   async function load() {
-    const { kind, ...asked } = view;
     try {
-      const answer = await getJSON('/api/exits', { ...Object.fromEntries(Object.entries(asked).filter(([, v]) => v)), limit: MOST_ROWS });
-      exits = answer.data;
-      truncated = answer.truncated;
+      answer = await getJSON('/api/exits', { ...Object.fromEntries(Object.entries(view).filter(([, v]) => v)), limit: MOST_ROWS });
       await draw();
     } catch (err) {
       count.textContent = '';
@@ -65,14 +53,13 @@ export async function showExits(root) {
   }
 
   async function draw() {
-    const shown = exits.filter(kinds[view.kind]);
-    choices.replaceChildren(tabs('Kind', [['all', 'All ', tally(exits)], ['crashed', 'Crashed ', tally(exits.filter(kinds.crashed))], ['short', 'Short-lived ', tally(exits.filter(kinds.short))]],
-      view.kind, (k) => { view.kind = k; address(); draw(); }));
-    count.textContent = truncated ? `the newest ${MOST_ROWS}; there are more: narrow the filter or the time` : '';
+    const { data: exits, counts, truncated } = answer;
+    choices.replaceChildren(tabs('Kind', KINDS.map(([kind, text]) => [kind, `${text} `, el('b', {}, String(counts[kind] ?? 0))]), view.kind, (kind) => { view.kind = kind; address(); load(); }));
+    count.textContent = truncated ? `The newest ${MOST_ROWS} are shown: narrow the filter or the time.` : '';
     suggest(form, exits);
     const filtered = TEXTS.some((t) => view[t]) || view.reason;
     const restore = keepPlace(body);
-    body.replaceChildren(shown.length ? table(shown) : await nothing(view, exits.length, filtered, clear));
+    body.replaceChildren(exits.length ? table(exits) : await nothing(view, counts.all ?? 0, filtered, clear));
     restore();
   }
 
@@ -87,8 +74,6 @@ export async function showExits(root) {
   await load();
   setInterval(() => { if (!document.hidden) load(); }, REFRESH_MS);
 }
-
-const tally = (list) => el('b', {}, String(list.length));
 
 /** fillForm makes the fields; the address decides what they hold, an unknown value of a list too, so that the page can say what is wrong with it. */
 function fillForm(form, view, read) {
@@ -109,9 +94,9 @@ function suggest(form, exits) {
 }
 
 /** nothing says why the page is empty: a filter, a quiet hour, or nobody who would tell. */
-async function nothing(view, read, filtered, clear) {
+async function nothing(view, known, filtered, clear) {
   const time = SINCE.find(([v]) => v === view.since)?.[1] ?? view.since;
-  if (filtered || read > 0) {
+  if (filtered || known > 0) {
     return el('div', { class: 'message' }, el('strong', {}, 'No exit matches this choice'), el('p', {}, `In the last ${time}. Filters compare whole values.`),
       el('button', { type: 'button', onclick: clear }, 'Show all exits'));
   }
@@ -129,13 +114,12 @@ function table(exits) {
 function row(e) {
   const end = Date.parse(e.end);
   const name = e.container || e.name || e.id || 'unnamed';
-  const crashed = kinds.crashed(e);
   const place = PLACE.filter((l) => e[l]).map((l) => pair(l, e[l]));
   const code = e.exit_code === undefined ? '' : e.signal ? `, signal ${e.signal}` : `, code ${e.exit_code}`;
   return [
     cell('', { title: ago(end) }, stamp(end)),
     cell('', { title: `${name}\n${e.image ?? ''}` }, el('a', { href: chartsOf(e) }, cut(name, 80))),
-    cell('', {}, el('span', { class: `chip ${e.reason === 'oom_killed' ? 'bad' : crashed ? 'warn' : ''}` }, crashed ? icon('warn') : null, (REASONS[e.reason] ?? cut(e.reason, 40)) + code)),
+    cell('', {}, el('span', { class: `chip ${e.reason === 'oom_killed' ? 'bad' : e.crashed ? 'warn' : ''}` }, e.crashed ? icon('warn') : null, (REASONS[e.reason] ?? cut(e.reason, 40)) + code)),
     cell('number', {}, amount(e.runtime_seconds, 's')),
     cell('number', {}, amount(e.cpu_seconds, 's')),
     cell('number', {}, amount(e.memory_peak_bytes, 'bytes')),
