@@ -88,6 +88,7 @@ type Sampler struct {
 
 	mu       sync.Mutex // guards what follows against AppendText and SetCgroups; Run holds it while it reads
 	targets  map[cgroup.ContainerID]*target
+	order    []*target // of inOrder
 	slots    map[inventory.SlotKey]*slot
 	families map[string]*family // by family.path
 	lives    *lives
@@ -267,7 +268,7 @@ func (s *Sampler) Full() {
 	s.failing = false
 	s.round++
 	s.takeEvents()
-	for _, t := range s.targets {
+	for _, t := range s.inOrder() {
 		switch {
 		case t.round == s.round: // born in this round: read a moment ago
 		case !t.exited.IsZero():
