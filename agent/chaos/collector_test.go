@@ -157,7 +157,7 @@ func (c *collector) verify(a *agent) (n count) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	end := time.UnixMilli(a.zero + int64(a.last+2)*stepMillis)
+	end := time.UnixMilli(a.at(a.last + 2))
 	counts := c.query("count_over_time(chaos_value[3h])", end)
 	sums := c.query("sum_over_time(chaos_value[3h])", end)
 	n.expected = len(a.spooled) * series
@@ -179,13 +179,13 @@ func (c *collector) verify(a *agent) (n count) {
 		have[i] = map[int]bool{}
 		sum := 0.0
 		for s, at := range one.Timestamps {
-			k := int(at-a.zero) / stepMillis
+			k := int((at - a.cfg.ZeroMillis) / a.cfg.StepMillis)
 			n.stored++
 			sum += one.Values[s]
 			switch {
 			case have[i][k]:
 				n.double++
-			case one.Values[s] != valueOf(k, i) || a.zero+int64(k)*stepMillis != at || !a.spooled[k] && !a.unsure[k]:
+			case one.Values[s] != valueOf(k, i) || a.at(k) != at || a.spooled[k] == 0 && !a.unsure[k]:
 				n.wrong++
 			}
 			if s > 0 && one.Timestamps[s-1] >= at {

@@ -36,7 +36,7 @@ func TestAFullJournalDiskLosesNothing(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	a := newAgent(t, c.url+"/api/v1/write")
+	a := newAgent(t, 10*time.Second, c.url+"/api/v1/write")
 	c.start()
 	c.waitReady()
 	a.start()

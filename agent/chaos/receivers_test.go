@@ -1,0 +1,204 @@
+package chaos_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+)
+
+// newestSample is the newest timestamp that the collector has of the agent.
+func (c *collector) newestSample() (newest time.Time, late uint64) {
+	c.t.Helper()
+	body, err := c.get("/api/nodes", nil)
+	if err != nil {
+		return newest, 0
+	}
+	var answer struct {
+		Data []struct {
+			Newest time.Time `json:"newest_sample"`
+			node
+		}
+	}
+	if err := json.Unmarshal(body, &answer); err != nil || len(answer.Data) != 1 {
+		return newest, 0
+	}
+	return answer.Data[0].Newest, answer.Data[0].Late
+}
+
+// fresh waits until the collector has data no older than two intervals, and tells how many batches are late then.
+func (c *collector) fresh(a *agent, within time.Duration) (after time.Duration, late uint64) {
+	c.t.Helper()
+	for began := time.Now(); time.Since(began) < within; time.Sleep(20 * time.Millisecond) {
+		want := a.at(a.newest() - 2)
+		if newest, late := c.newestSample(); newest.UnixMilli() >= want {
+			return time.Since(began), late
+		}
+	}
+	c.t.Errorf("live data is not there %s after the recovery", within)
+	return within, 0
+}
+
+// A receiver that fails in every way for ten minutes of the agent's time: nothing within the spool's bound is lost, what is new arrives
+// soon after the recovery while the rest follows at its rate.
+func TestAFailingReceiverLosesNothing(t *testing.T) {
+	_, long := rounds(t)
+	if !long {
+		t.Parallel()
+	}
+	c := newCollector(t)
+	between := newFaultyTLS(t, c.url)
+	a := newAgent(t, 20*time.Minute, between.URL+"/api/v1/write")
+	a.cfg.CAFile = between.caFile
+	each := 350 * time.Millisecond
+	if long {
+		each = 9 * time.Second
+		a.cfg.StepMillis, a.cfg.Backlog = 1000, 30<<10
+	}
+	c.start()
+	c.waitReady()
+	a.start()
+	time.Sleep(time.Second)
+	if long {
+		fmt.Printf("%-24s %12s %9s %9s\n", "fault", "agent's time", "batches", "requests")
+	}
+	began := a.newest()
+	for _, mode := range faults() {
+		between.set(mode)
+		first := a.newest()
+		time.Sleep(each)
+		if long {
+			n := a.newest() - first
+			fmt.Printf("%-24s %12s %9d %9d\n", mode, time.Duration(n)*time.Second, n, between.counted(mode))
+		}
+	}
+	failed := time.Duration(int64(a.newest()-began)*a.cfg.StepMillis) * time.Millisecond
+	between.set("")
+	after, late := c.fresh(a, 30*time.Second)
+	drained := time.Now()
+	if long {
+		for time.Since(drained) < time.Minute {
+			if _, late := c.newestSample(); late == 0 {
+				break
+			}
+			c.fresh(a, 5*time.Second)
+			time.Sleep(time.Second)
+		}
+	}
+	drain := time.Since(drained)
+	if err := a.finish(time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	c.killLast()
+	got, seen := c.verify(a), c.node()
+	if long {
+		fmt.Printf("in all %s; after the recovery data of the last two intervals in %s, with %d batches still to come; those within %s, live data fresh all the while\n",
+			failed, after.Round(10*time.Millisecond), late, drain.Round(time.Second))
+		fmt.Printf(tableHead, "")
+		row(fmt.Sprintf("receiver failing in %d ways", len(faults())), got)
+		fmt.Printf("%d batches came again and did not count\n", seen.Repeated)
+		if late == 0 {
+			t.Error("nothing was late: this shows nothing")
+		}
+	}
+	if !got.clean() {
+		t.Fatalf("expected, stored, lost, double, wrong, disordered: %v", got)
+	}
+	if seen.Missing != 0 || seen.Late != 0 || seen.Repeated == 0 {
+		t.Errorf("the collector says %+v", seen)
+	}
+}
+
+// Two receivers, one of which takes a byte a second: the other one has everything all the while.
+func TestOneSlowReceiverHoldsBackNoOther(t *testing.T) {
+	_, long := rounds(t)
+	if !long {
+		t.Parallel()
+	}
+	well, slow := newCollector(t), newCollector(t)
+	between := newFaulty(t, slow.url)
+	a := newAgent(t, time.Minute, well.url+"/api/v1/write", between.URL+"/api/v1/write")
+	for _, c := range []*collector{well, slow} {
+		c.start()
+		c.waitReady()
+	}
+	between.set("slow (1 byte/s)")
+	a.start()
+	lasts := 2 * time.Second
+	if long {
+		lasts = 20 * time.Second
+	}
+	time.Sleep(500 * time.Millisecond)
+	worst := time.Duration(0)
+	for began := time.Now(); time.Since(began) < lasts; time.Sleep(50 * time.Millisecond) {
+		newest, _ := well.newestSample()
+		worst = max(worst, time.Duration(a.at(a.newest())-newest.UnixMilli())*time.Millisecond)
+	}
+	if newest, _ := slow.newestSample(); !newest.IsZero() {
+		t.Fatalf("the slow receiver has data of %s: it is not slow", newest)
+	}
+	between.set("")
+	if err := a.finish(time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	well.killLast()
+	slow.killLast()
+	first, second := well.verify(a), slow.verify(a)
+	if long {
+		fmt.Printf("one of two receivers takes 1 byte/s for %s: data of the other one is at most %s old\n", lasts, worst)
+		fmt.Printf(tableHead, "")
+		row("the other one", first)
+		row("the slow one, after it recovered", second)
+	}
+	if most := 2 * batchEvery; worst > most+batchEvery { // one more, for the time between the two looks
+		t.Errorf("the receiver that is well had data %s old, want at most %s", worst, most)
+	}
+	if !first.clean() || !second.clean() {
+		t.Fatalf("expected, stored, lost, double, wrong, disordered: %v and %v", first, second)
+	}
+}
+
+// An agent that lost its disk starts a new spool: what the old one still had is missing, the new one is whole.
+func TestAReinstalledAgentIsSeenAsSuch(t *testing.T) {
+	if _, long := rounds(t); !long {
+		t.Parallel()
+	}
+	c := newCollector(t)
+	between := newFaulty(t, c.url)
+	a := newAgent(t, 10*time.Second, between.URL+"/api/v1/write")
+	c.start()
+	c.waitReady()
+	a.start()
+	time.Sleep(time.Second)
+	between.set("down")
+	reached := c.node().LastSequence
+	time.Sleep(time.Second)
+	a.kill()
+	if seen := c.node(); seen.Changes != 0 || seen.LastSequence != reached {
+		t.Fatalf("before: %+v, had %d", seen, reached)
+	}
+	a.mu.Lock()
+	gone := 0
+	for k, seq := range a.spooled {
+		if seq > reached {
+			delete(a.spooled, k)
+			gone++
+		}
+	}
+	a.mu.Unlock()
+	a.cfg.Dir = t.TempDir()
+	between.set("")
+	a.start()
+	time.Sleep(time.Second)
+	if err := a.finish(time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	c.killLast()
+	got, seen := c.verify(a), c.node()
+	if gone == 0 || !got.clean() {
+		t.Fatalf("%d batches went with the disk; expected, stored, lost, double, wrong, disordered: %v", gone, got)
+	}
+	if seen.Changes != 1 || seen.Missing != 0 || seen.Late != 0 || seen.LastSequence == 0 || seen.LastSequence >= uint64(len(a.spooled)) {
+		t.Fatalf("of a new spool the collector says %+v", seen)
+	}
+}
