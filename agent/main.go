@@ -74,7 +74,7 @@ func run(cfg config) int {
 		spooled.Close()
 		return refuse(log, err)
 	}
-	web, err := listen(cfg, sampling, reg)
+	web, err := listen(cfg, sampling, func() string { return condition(spooled.Status(), states(shippers)) }, reg)
 	if err != nil {
 		spooled.Close()
 		return refuse(log, err)

@@ -33,6 +33,15 @@ func openShippers(cfg config, spooled *spool.Spool, log *slog.Logger, reg promet
 	return shippers, nil
 }
 
+// states are the conditions of the receivers.
+func states(shippers []*ship.Shipper) []ship.State {
+	all := make([]ship.State, len(shippers))
+	for i, s := range shippers {
+		all[i] = s.State()
+	}
+	return all
+}
+
 // receiver is how a receiver is spoken to.
 func (cfg *config) receiver(url string) ship.Receiver {
 	return ship.Receiver{

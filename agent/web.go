@@ -21,7 +21,7 @@ type web struct {
 	server   *http.Server
 }
 
-func listen(cfg config, sampling *sampler.Sampler, reg prometheus.Gatherer) (*web, error) {
+func listen(cfg config, sampling *sampler.Sampler, condition func() string, reg prometheus.Gatherer) (*web, error) {
 	if cfg.listen == "" {
 		return &web{}, nil
 	}
@@ -40,7 +40,8 @@ func listen(cfg config, sampling *sampler.Sampler, reg prometheus.Gatherer) (*we
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) { writeMetrics(w, sampling, reg) })
 	ok := func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") }
 	mux.HandleFunc("GET /-/healthy", ok)
-	mux.HandleFunc("GET /-/ready", ok) // the listener opens when everything else stands
+	// The listener opens when everything else stands.
+	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, condition()) })
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
