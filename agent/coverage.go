@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/plimsoll/plimsoll/agent/internal/inventory"
 	"github.com/plimsoll/plimsoll/agent/projectmap"
 )
 
@@ -69,6 +70,19 @@ func writeCoverage(w io.Writer, m *projectmap.Map, containers []projectmap.Conta
 		}
 	}
 	fmt.Fprintln(w)
+}
+
+// shares tells which part of the containers has what identifies them.
+func (r *report) shares(e *eyes) {
+	var parts []string
+	for _, label := range inventory.Lacking() {
+		with, all := e.table.With(label)
+		if all == 0 {
+			return
+		}
+		parts = append(parts, fmt.Sprintf("%s %.1f %%", label, 100*float64(with)/float64(all)))
+	}
+	r.good("identity", "share of the containers with each: %s", strings.Join(parts, ", "))
 }
 
 // nameOf is what to call a container in a list.

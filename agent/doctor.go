@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -39,6 +40,7 @@ func doctor(cfg config) int {
 	report.containers(cfg, eyes, sampling, quiet)
 	report.kubernetes(eyes)
 	report.projects(eyes)
+	report.shares(eyes)
 	report.dataDir(cfg.dataDir)
 	report.limits(cfg)
 	if report.missing > 0 {
@@ -66,7 +68,7 @@ func (r *report) identity(e *eyes) {
 	node, conflicts := e.where.settle()
 	r.conflicts(conflicts)
 	if node.IDC == "" || node.Cluster == "" {
-		r.bad("identity", "node=%q idc=%q cluster=%q: give --idc and --cluster, or label the Kubernetes node, the Swarm manager or the engine", node.Node, node.IDC, node.Cluster)
+		r.bad("identity", "node=%q idc=%q cluster=%q: give --idc and --cluster, label the Kubernetes node, the Swarm manager or the engine, or give the agent's token a place on the collector", node.Node, node.IDC, node.Cluster)
 		return
 	}
 	r.good("identity", "node=%q idc=%q cluster=%q", node.Node, node.IDC, node.Cluster)
@@ -104,6 +106,10 @@ func (r *report) docker(e *eyes) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	info, err := e.engine.Probe(ctx)
+	if errors.Is(err, docker.ErrAbsent) {
+		r.good("docker", "%v; the API server tells the pods", err)
+		return
+	}
 	if err != nil {
 		r.bad("docker", "%v", err)
 		return
@@ -125,7 +131,7 @@ func (r *report) swarm(ctx context.Context, e *eyes, info docker.Info) {
 	case swarm.Manager:
 		r.good("swarm", "a manager; the agent on the leading one reports the services")
 	default:
-		r.good("swarm", "a worker; the agent on the leading manager reports the services")
+		r.good("swarm", "a worker; the agent on the leading manager reports the services, and labels of nodes are told to managers only")
 	}
 }
 

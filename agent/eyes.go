@@ -75,10 +75,6 @@ func openEyes(cfg config, kept inventory.Ledger, log *slog.Logger, reg *promethe
 	if cfg.groups.Has(catalog.GroupLayers) {
 		e.layers = layers.New(layers.Config{Proc: cfg.rootProc, Metrics: reg})
 	}
-	if e.engine, err = docker.New(docker.Config{Host: cfg.dockerHost, SwarmInterval: time.Duration(cfg.interval), StatsInterval: time.Duration(cfg.interval), ForeignPIDs: cfg.asksAll(), Metrics: reg}, log); err != nil {
-		e.close()
-		return nil, fmt.Errorf("--docker.host=%s: %w", cfg.dockerHost, err)
-	}
 	if e.exits, err = exits.New[cgroup.ContainerID](mostWatched); err != nil {
 		log.Warn("final readings wait for the engine's events and may come too late", "reason", err)
 	}
@@ -89,6 +85,10 @@ func openEyes(cfg config, kept inventory.Ledger, log *slog.Logger, reg *promethe
 	if err := e.openKubernetes(cfg, log, reg); err != nil {
 		e.close()
 		return nil, err
+	}
+	if e.engine, err = docker.New(docker.Config{Host: cfg.dockerHost, SwarmInterval: time.Duration(cfg.interval), StatsInterval: time.Duration(cfg.interval), ForeignPIDs: cfg.asksAll(), Optional: e.pods != nil, Metrics: reg}, log); err != nil {
+		e.close()
+		return nil, fmt.Errorf("--docker.host=%s: %w", cfg.dockerHost, err)
 	}
 	if e.where.incomplete() {
 		ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)

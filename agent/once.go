@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
+	"github.com/plimsoll/plimsoll/agent/internal/docker"
 	"github.com/plimsoll/plimsoll/agent/internal/sampler"
 	"github.com/plimsoll/plimsoll/agent/settings"
 )
@@ -44,7 +46,7 @@ func (e *eyes) look(log *slog.Logger, sampling *sampler.Sampler) {
 	defer cancel()
 	now := time.Now()
 	containers, err := e.engine.Containers(ctx)
-	if err != nil {
+	if err != nil && !errors.Is(err, docker.ErrAbsent) {
 		log.Warn("Docker is not available; the node and its cgroups are shown", "reason", err)
 	}
 	for _, c := range containers {

@@ -10,8 +10,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,6 +43,8 @@ type Config struct {
 	// BackoffMin and BackoffMax bound the pause before the next attempt to connect, which doubles from one to the other, with
 	// jitter. 0 is 250 ms and 15 s.
 	BackoffMin, BackoffMax time.Duration
+	// Optional tells that the node may have no engine: a socket that was never there is no fault then. ErrAbsent.
+	Optional bool
 	// MaxContainers is how many containers are followed; the rest is counted and left out. 0 is 10,000.
 	MaxContainers int
 	// Metrics is where the package's own metrics are registered. nil is nowhere.
@@ -155,7 +159,7 @@ func (e *Engine) Run(ctx context.Context, sink Sink) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		e.setDown(reason(e.cfg.Host, e.cfg.Timeout, err), time.Now())
+		e.setDown(err, time.Now())
 		if time.Since(began) > e.cfg.BackoffMax {
 			attempt = 0
 		}
@@ -227,9 +231,17 @@ func (e *Engine) Containers(ctx context.Context) ([]Container, error) {
 	return containers, nil
 }
 
+// ErrAbsent says that there is no engine where none need be.
+var ErrAbsent = errors.New("no Docker engine on this node")
+
 func (e *Engine) explain(err error) error {
+	if e.absent(err) {
+		return fmt.Errorf("%w: there is no %s", ErrAbsent, strings.TrimPrefix(e.cfg.Host, "unix://"))
+	}
 	return errors.New(reason(e.cfg.Host, e.cfg.Timeout, err))
 }
+
+func (e *Engine) absent(err error) bool { return e.cfg.Optional && errors.Is(err, fs.ErrNotExist) }
 
 // backoff is the pause before attempt number attempt (from 0): it doubles from shortest to longest; jitter, in [0,1), takes
 // up to half of it away so that many agents do not knock together.

@@ -34,15 +34,32 @@ func newMetrics(registerer prometheus.Registerer, e *Engine) (*metrics, error) {
 	if registerer == nil {
 		return m, nil
 	}
-	sourceUp := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "plimsoll_agent_source_up", Help: SourceUpHelp, ConstLabels: prometheus.Labels{"source": "docker"},
-	}, func() float64 { return number(e.State().Up) })
-	for _, c := range []prometheus.Collector{m.events, m.requests, m.failures, m.connects, m.ignored, m.refused, sourceUp, newSwarmMetrics(e)} {
+	for _, c := range []prometheus.Collector{m.events, m.requests, m.failures, m.connects, m.ignored, m.refused, newSourceMetrics(e), newSwarmMetrics(e)} {
 		if err := registerer.Register(c); err != nil {
 			return nil, err
 		}
 	}
 	return m, nil
+}
+
+// sourceMetrics are there unless there is no engine and need be none.
+type sourceMetrics struct {
+	e  *Engine
+	up *prometheus.Desc
+}
+
+func newSourceMetrics(e *Engine) sourceMetrics {
+	return sourceMetrics{e, prometheus.NewDesc("plimsoll_agent_source_up", SourceUpHelp, nil, prometheus.Labels{"source": "docker"})}
+}
+
+// Describe implements prometheus.Collector.
+func (m sourceMetrics) Describe(ch chan<- *prometheus.Desc) { ch <- m.up }
+
+// Collect implements prometheus.Collector.
+func (m sourceMetrics) Collect(ch chan<- prometheus.Metric) {
+	if s := m.e.State(); !s.Absent {
+		ch <- prometheus.MustNewConstMetric(m.up, prometheus.GaugeValue, number(s.Up))
+	}
 }
 
 // swarmMetrics are there on a manager of a Swarm only.

@@ -14,6 +14,8 @@ import (
 // State says whether the engine delivers.
 type State struct {
 	Up bool
+	// Absent tells that there has been no engine since the agent's start, and that there need be none.
+	Absent bool
 	// Reason says in one line why it does not, and what to do about it. "" when Up.
 	Reason string
 	// Since is when Up or Reason last changed. Zero before the first attempt.
@@ -52,14 +54,20 @@ func (e *Engine) setUp(info Info, running int, now time.Time) {
 }
 
 // setDown logs a reason once, however often the attempt is repeated.
-func (e *Engine) setDown(why string, now time.Time) {
+func (e *Engine) setDown(err error, now time.Time) {
+	why := e.explain(err).Error()
 	e.mu.Lock()
 	was := e.state
+	next := State{Reason: why, Since: now, Absent: e.info == nil && e.absent(err)}
 	if was.Up || was.Reason != why {
-		e.state = State{Reason: why, Since: now}
+		e.state = next
 	}
 	e.mu.Unlock()
-	if was.Up || was.Reason != why {
+	switch {
+	case !was.Up && was.Reason == why:
+	case next.Absent:
+		e.log.Info("no Docker engine here; the API server tells the pods", "host", e.cfg.Host)
+	default:
 		e.log.Warn("docker engine unavailable, containers keep their last known identity", "host", e.cfg.Host, "reason", why)
 	}
 }

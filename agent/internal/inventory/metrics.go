@@ -41,21 +41,21 @@ func newMetrics(registerer prometheus.Registerer, t *Table) (*metrics, error) {
 			return float64(value())
 		})
 	}
-	without := func(label string, lacks func(*entry) bool) prometheus.Collector {
+	without := func(label string) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "plimsoll_agent_containers_without", ConstLabels: prometheus.Labels{"label": label},
 			Help: "Real containers that run without a project, an idc or a cluster, or whose workload had to be read off the pod's name.",
 		}, func() float64 {
 			t.mu.Lock()
 			defer t.mu.Unlock()
-			return float64(t.count(func(e *entry) bool { return e.shown() && lacks(e) }))
+			return float64(t.count(func(e *entry) bool { return e.shown() && t.lacks(e, label) }))
 		})
 	}
-	for _, c := range []prometheus.Collector{
+	collectors := []prometheus.Collector{
 		m.unresolvedRefused, m.containersRefused, m.slotsRefused, m.eventsLost, m.truncated, m.sanitised, m.valuesRefused, m.walkErrors,
 		gauge("containers", "Real containers that run.", func() int { return t.count((*entry).shown) }),
 		gauge("containers_unassigned", "Real containers that run and belong to no project.", func() int {
-			return t.count(func(e *entry) bool { return e.shown() && e.Labels.Project == t.resolver.Unassigned() })
+			return t.count(func(e *entry) bool { return e.shown() && t.lacks(e, "project") })
 		}),
 		gauge("containers_unresolved", "Containers that no runtime names; they are held back.", func() int {
 			return len(t.unnamed()) + t.count(func(e *entry) bool { return e.live && !e.resolved && !e.sandbox })
@@ -64,11 +64,11 @@ func newMetrics(registerer prometheus.Registerer, t *Table) (*metrics, error) {
 		gauge("containers_contradictory", "Real containers that run and that labels of two runtimes claim.", func() int {
 			return t.count(func(e *entry) bool { return e.shown() && e.facts.Contradictory() })
 		}),
-		without("project", func(e *entry) bool { return e.Labels.Project == t.resolver.Unassigned() }),
-		without("idc", func(e *entry) bool { return e.Labels.IDC == "" }),
-		without("cluster", func(e *entry) bool { return e.Labels.Cluster == "" }),
-		without("workload", func(e *entry) bool { return e.facts.Kubernetes.Pod != "" && e.facts.Kubernetes.Workload == "" }),
-	} {
+	}
+	for _, label := range Lacking() {
+		collectors = append(collectors, without(label))
+	}
+	for _, c := range collectors {
 		if err := registerer.Register(c); err != nil {
 			return nil, err
 		}
@@ -83,4 +83,28 @@ func (t *Table) count(which func(*entry) bool) (n int) {
 		}
 	}
 	return n
+}
+
+// Lacking lists the labels whose absence is counted.
+func Lacking() [4]string { return [...]string{"project", "idc", "cluster", "workload"} }
+
+// lacks tells that a container belongs to no project, is in no idc or cluster, or that its workload had to be read off the pod's name.
+func (t *Table) lacks(e *entry, label string) bool {
+	switch label {
+	case "project":
+		return e.Labels.Project == t.resolver.Unassigned()
+	case "idc":
+		return e.Labels.IDC == ""
+	case "cluster":
+		return e.Labels.Cluster == ""
+	default:
+		return e.facts.Kubernetes.Pod != "" && e.facts.Kubernetes.Workload == ""
+	}
+}
+
+// With counts the real containers that run, and those among them that do not lack a label.
+func (t *Table) With(label string) (with, all int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.count(func(e *entry) bool { return e.shown() && !t.lacks(e, label) }), t.count((*entry).shown)
 }

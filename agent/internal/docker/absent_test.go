@@ -1,0 +1,65 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+// A node of Kubernetes whose pods run on containerd had a source down for ever, and an alert for it.
+func TestANodeThatNeedsNoEngineIsNotWithoutOne(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "docker.sock")
+	for _, optional := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			var out lockedBuffer
+			reg := prometheus.NewRegistry()
+			e, err := New(Config{Host: "unix://" + socket, Optional: optional, Metrics: reg}, slog.New(slog.NewTextHandler(&out, nil)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := e.Probe(t.Context()); errors.Is(err, ErrAbsent) != optional || !strings.Contains(err.Error(), socket) {
+				t.Errorf("optional %t: probe says %v", optional, err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if err := e.Run(ctx, &ledger{}); err != nil {
+				t.Fatal(err)
+			}
+			if e.State().Absent != optional || e.State().Up {
+				t.Errorf("optional %t: %+v", optional, e.State())
+			}
+			shown := 1
+			if optional {
+				shown = 0
+			}
+			if n, err := testutil.GatherAndCount(reg, "plimsoll_agent_source_up"); err != nil || n != shown {
+				t.Errorf("optional %t: %d series of the source's state, want %d (%v)", optional, n, shown, err)
+			}
+			if warned := strings.Count(strings.Join(out.lines(), "\n"), "level=WARN"); warned != shown {
+				t.Errorf("optional %t: %d warnings, want %d:\n%s", optional, warned, shown, strings.Join(out.lines(), "\n"))
+			}
+		})
+	}
+}
+
+func TestAnEngineThatWasThereIsMissed(t *testing.T) {
+	onStage(t, func(_ *puppet, e *Engine, _ *ledger, _ func() []string) {
+		e.cfg.Optional = true // set before anything failed
+		if !e.State().Up {
+			t.Fatalf("the engine is not up: %+v", e.State())
+		}
+		e.setDown(fs.ErrNotExist, time.Now())
+		if s := e.State(); s.Absent || s.Up {
+			t.Errorf("an engine that went away is %+v", s)
+		}
+	})
+}
