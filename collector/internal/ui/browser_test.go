@@ -24,6 +24,9 @@ func TestPagesInABrowser(t *testing.T) {
 		"a folded row asks nothing until it is opened":                  foldedRow,
 		"errors and emptiness are explained in the panel":               troubleExplained,
 		"a range or refresh that is none is named in the page":          senselessAddress,
+		"a variable or value that is none is named in the page":         senselessVariables,
+		"events are marked on the charts and listed":                    events,
+		"single keys work everywhere and are listed":                    keys,
 		"a fleet just connected is offered a range that fits":           youngFleet,
 		"dragging over a chart narrows the range":                       dragging,
 		"hovering shows every series' value":                            hovering,
@@ -218,6 +221,10 @@ func troubleExplained(t *testing.T, p *tab, _ *scriptedAPI) {
 	if p.truth(`(x => x.querySelector('.uplot').clientHeight > x.querySelector('.chart').clientHeight)(document.querySelector('.panel[data-title="Half broken"]'))`) {
 		t.Error("the chart is taller than its place: the time axis is cut off")
 	}
+	p.do(chromedp.Click(`#events`))
+	if got := p.text(`document.querySelector('.switches').innerText.replace(/\s+/g, ' ')`); got != "Releases could not be read" {
+		t.Errorf("of events that can not be read the page says %q", got)
+	}
 	p.shot("trouble-dark")
 	evaluate[bool](p, `([...document.querySelectorAll('.message button')].find(b => b.textContent === 'Clear the filters').click(), true)`)
 	p.wait(`new URLSearchParams(location.search).get('var-idc') === 'All'`)
@@ -234,6 +241,12 @@ func senselessAddress(t *testing.T, p *tab, _ *scriptedAPI) {
 	}
 	if state := p.text(`document.querySelector('.panel[data-title="Throttled"]').dataset.state`); state != "drawn" {
 		t.Errorf("panel is %s, want drawn over the dashboard's own range", state)
+	}
+	for query, want := range map[string]string{"from=0001-01-01&to=now": "outside the years 1970 to 2100", "from=now-9999y&to=now": "outside the years", "from=now%2B1h&to=now%2B2h": "has not begun: it starts in 60 min"} {
+		p.open("/?" + query)
+		if got := p.text(`document.querySelector('.problems').innerText`); !strings.Contains(got, want) {
+			t.Errorf("%s: the page says %q, want %q", query, got, want)
+		}
 	}
 	p.clean()
 }

@@ -18,6 +18,7 @@ type dashboardInfo struct {
 	Title       string   `json:"title"`
 	Description string   `json:"description"`
 	Tags        []string `json:"tags"`
+	Variables   []string `json:"variables"` // their names, so that the page can tell a misspelt one
 }
 
 type dashboardSet struct {
@@ -41,9 +42,17 @@ func loadDashboards(files fs.FS) (*dashboardSet, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read dashboard: %w", err)
 		}
-		var info dashboardInfo
-		if err := json.Unmarshal(body, &info); err != nil {
+		var file struct {
+			dashboardInfo
+			Templating struct{ List []struct{ Name string } }
+		}
+		if err := json.Unmarshal(body, &file); err != nil {
 			return nil, fmt.Errorf("dashboard %s: %w", name, err)
+		}
+		info := file.dashboardInfo
+		info.Variables = []string{}
+		for _, v := range file.Templating.List {
+			info.Variables = append(info.Variables, v.Name)
 		}
 		if info.UID == "" || info.Title == "" {
 			return nil, fmt.Errorf("dashboard %s: uid and title must not be empty", name)

@@ -204,6 +204,89 @@ func nodesPage(t *testing.T, p *tab, _ *scriptedAPI) {
 	p.clean()
 }
 
+func senselessVariables(t *testing.T, p *tab, _ *scriptedAPI) {
+	p.open("/?var-idc=nowhere&var-idc=bj&var-projct=shop&var-container=web")
+	p.wait(`document.querySelectorAll('.problems p').length === 2`)
+	got := p.text(`document.querySelector('.problems').innerText.replace(/\s+/g, ' ')`)
+	for _, want := range []string{"No series in this time has IDC “nowhere”. Choose IDC", "The address sets a variable “projct”, which no dashboard has"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the page says %q, want %q", got, want)
+		}
+	}
+	p.do(chromedp.Click(`.problems button`))
+	p.wait(`document.querySelector('.popover [type=checkbox]')`)
+	p.clean()
+}
+
+func events(t *testing.T, p *tab, api *scriptedAPI) {
+	p.screen(1440, 1300)
+	p.open("/?from=now-1h&to=now")
+	p.wait(`document.querySelector('#events .chosen')?.innerText === '3'`)
+	if found := api.expressions("marks_oom"); len(found) != 1 || found[0] != `marks_oom{idc=~".*"} offset 60s` {
+		t.Errorf("asked %q", found)
+	}
+	colored := func() int { // columns of the CPU chart with the mark's red in its lower half
+		return evaluate[int](p, `(() => {
+			const canvas = document.querySelector('.panel[data-title="CPU by project"] canvas');
+			const { width, height } = canvas;
+			const data = canvas.getContext('2d').getImageData(0, height / 2, width, height / 2).data;
+			const columns = new Set();
+			for (let i = 0; i < data.length; i += 4) if (data[i] > 200 && data[i + 1] < 130 && data[i + 2] < 140) columns.add((i / 4) % width);
+			return columns.size;
+		})()`)
+	}
+	if n := colored(); n < 20 {
+		t.Errorf("%d columns of the chart are red, want three marks of which one lasts", n)
+	}
+	p.do(chromedp.Click(`#events`))
+	p.wait(`document.querySelectorAll('.events button').length === 3`)
+	if got := p.text(`document.querySelector('.switches').innerText.replace(/\s+/g, ' ')`); got != "OOM kills 3 Releases 0" {
+		t.Errorf("the switches say %q", got)
+	}
+	if got := p.text(`document.querySelector('.events').innerText`); !strings.Contains(got, "OOM kill: shop") || !strings.Contains(got, "<script>") {
+		t.Errorf("the list says %q", got)
+	}
+	p.shot("events")
+	p.do(chromedp.Click(`.switches input`))
+	p.wait(`document.querySelectorAll('.events button').length === 0`)
+	if n := colored(); n != 0 {
+		t.Errorf("%d columns are red after the marks were switched off", n)
+	}
+	p.do(chromedp.Click(`.switches input`))
+	p.do(chromedp.Click(`.events li:first-child button`))
+	p.wait(`(q => q.get('to') - q.get('from') === 1800000)(new URLSearchParams(location.search))`)
+	p.wait(`document.querySelector('.events') === null`)
+}
+
+func keys(t *testing.T, p *tab, _ *scriptedAPI) {
+	p.open("/?from=now-2h&to=now")
+	p.do(chromedp.KeyEvent("?"))
+	p.wait(`document.querySelector('#key-list[open]')`)
+	if got := p.text(`document.querySelector('#key-list').innerText.replace(/\s+/g, ' ')`); !strings.Contains(got, "g a Go to the alerts") || !strings.Contains(got, "t Choose the time") {
+		t.Errorf("the list of keys says %q", got)
+	}
+	p.shot("keys")
+	p.do(chromedp.KeyEvent("\x1b"))
+	p.wait(`!document.querySelector('dialog')`)
+	p.do(chromedp.KeyEvent("["))
+	p.wait(`/^\d+$/.test(new URLSearchParams(location.search).get('from'))`)
+	if hours := evaluate[float64](p, `(q => (Date.now() - q.get('to')) / 3600000)(new URLSearchParams(location.search))`); hours < 0.99 || hours > 1.05 {
+		t.Errorf("half of two hours back ends %.2f hours ago", hours)
+	}
+	p.do(chromedp.KeyEvent("t"))
+	p.wait(`document.querySelector('.popover input[name=from]')`)
+	p.do(chromedp.Focus(`.popover input[name=from]`), chromedp.KeyEvent("ga"))
+	if path := p.text(`location.pathname`); path != "/" {
+		t.Errorf("typing in a field led to %s", path)
+	}
+	p.do(chromedp.KeyEvent("\x1b"))
+	p.do(chromedp.KeyEvent("g"), chromedp.KeyEvent("a"))
+	p.wait(`location.pathname === '/alerts' && document.documentElement.dataset.ready === 'true'`)
+	p.do(chromedp.KeyEvent("/"))
+	p.wait(`document.activeElement.type === 'search'`)
+	p.clean()
+}
+
 // A reverse proxy may serve the pages below a path of its own, and the pages are not told.
 func belowAPath(t *testing.T, p *tab, _ *scriptedAPI) {
 	p.handler = http.StripPrefix("/ops/plimsoll", p.handler)

@@ -89,8 +89,6 @@ func (s *scriptedAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, []string{"k8s-a", "swarm-1"})
 	case "/api/v1/label/container/values":
 		answer(w, []string{"db", "web"})
-	case "/api/v1/label/project/values", "/api/v1/label/node/values":
-		answer(w, []string{"one", "two"})
 	case "/api/v1/alerts":
 		fmt.Fprint(w, s.alerts)
 	case "/api/v1/rules":
@@ -106,6 +104,10 @@ func (s *scriptedAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			{"idc": "bj", "cluster": "k8s-a", "node": hostile, "agent_version": "0.0.9", "last_received": time.Now().Add(-15 * time.Minute)},
 		})
 	default:
+		if strings.HasPrefix(r.URL.Path, "/api/v1/label/") {
+			answer(w, []string{"one", "two"})
+			return
+		}
 		if id, ok := strings.CutPrefix(r.URL.Path, "/api/v2/silence/"); ok && r.Method == http.MethodDelete {
 			s.expire(id)
 			return
@@ -145,7 +147,7 @@ func (s *scriptedAPI) instant(w http.ResponseWriter, expr string) {
 		result = append(result, one(labels{"__name__": "plimsoll_agent_source_up", "idc": "bj", "cluster": "k8s-a", "node": hostile, "source": "docker"}, 0))
 	case strings.Contains(expr, "plimsoll_collector_agent_missing"):
 		result = append(result, one(labels{"idc": "bj", "cluster": "k8s-a", "node": "node-9", "source": "list"}, 1))
-	case strings.Contains(expr, "by (idc, cluster, node) (plimsoll_agent_"), strings.Contains(expr, "by (idc, cluster, node) (increase(plimsoll_agent_"):
+	case strings.Contains(expr, "(plimsoll_agent_spool_bytes)"), strings.Contains(expr, "(plimsoll_agent_samples_dropped_total[1h]"):
 	case strings.Contains(expr, "oom_now"):
 		result = append(result, one(labels{}, 3))
 	case strings.Contains(expr, "memory_now"):
@@ -179,7 +181,7 @@ func (s *scriptedAPI) series(w http.ResponseWriter, form url.Values) {
 	end, _ := strconv.ParseFloat(form.Get("end"), 64)
 	step, _ := strconv.ParseFloat(form.Get("step"), 64)
 	names := map[string][]string{
-		"cpu_by_project": {"shop", "search", "billing", "mail", hostile}, "throttled_total": {"web", "db"}, "capacity_cores": {""}, "machine_cpu_cores": {""}, "containers_now": {""}, "folded_metric": {""}, "cpu_of": {"web"},
+		"cpu_by_project": {"shop", "search", "billing", "mail", hostile}, "throttled_total": {"web", "db"}, "capacity_cores": {""}, "machine_cpu_cores": {""}, "containers_now": {""}, "folded_metric": {""}, "cpu_of": {"web"}, "marks_oom": {"shop", hostile},
 	}
 	s.mu.Lock()
 	since := start
@@ -213,6 +215,11 @@ func (s *scriptedAPI) series(w http.ResponseWriter, form url.Values) {
 				switch part {
 				case "capacity_cores":
 					v = 32
+				case "marks_oom": // two moments of the first series, one of the second that goes on for five minutes
+					v = 0
+					if ago := end - t; i == 0 && (ago == 600 || ago == 1800) || i == 1 && ago >= 2400 && ago < 2700 {
+						v = 1
+					}
 				case "throttled_total":
 					v = 0.2 + 0.15*math.Sin(t/500+float64(i))
 				case "containers_now":

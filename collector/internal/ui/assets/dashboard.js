@@ -1,11 +1,13 @@
 // Shows one dashboard: reads its JSON, settles its variables, lays out its panels, keeps the address in step and refreshes.
 import { getJSON } from './api.js';
+import { bind } from './keys.js';
 import { countFiring } from './chrome.js';
 import { Palette } from './colors.js';
-import { el, icon } from './dom.js';
+import { cut, el, icon } from './dom.js';
 import { Explainer } from './empty.js';
 import { interpolateText, scopeOf } from './interpolate.js';
 import { layout } from './layout.js';
+import { Marks } from './marks.js';
 import { describeRange, durationMs, resolveRange } from './time.js';
 import { Toolbar } from './toolbar.js';
 import { readView, viewQuery } from './url.js';
@@ -27,6 +29,7 @@ class Dashboard {
     this.explainer = new Explainer();
     this.view = this.readAddress();
     this.variables = new Variables(model.templating?.list, this.view.vars);
+    this.marks = new Marks(model.annotations?.list);
     this.problems = el('div', { class: 'problems', role: 'status' });
     this.toolbar = new Toolbar(this);
     this.palette = new Palette();
@@ -50,6 +53,8 @@ class Dashboard {
     this.schedule();
     this.readOptions();
     this.offerShorterRange();
+    this.readMarks();
+    this.keys();
     addEventListener('popstate', () => location.reload());
     document.addEventListener('themechange', () => { this.palette = new Palette(); this.panels.forEach((p) => p.redraw()); });
     document.addEventListener('visibilitychange', () => { if (!document.hidden && this.missed) this.refresh(); });
@@ -57,7 +62,6 @@ class Dashboard {
 
   /** resolve turns the view's two texts into a range; texts that make none are named in the page and the dashboard's own range is shown. */
   resolve() {
-    this.problems.replaceChildren();
     try {
       this.range = resolveRange(this.view.from, this.view.to);
     } catch (err) {
@@ -73,7 +77,30 @@ class Dashboard {
   }
 
   problem(text, ...more) {
-    this.problems.append(el('p', {}, icon('warn'), text, ' ', ...more));
+    this.problems.append(el('p', {}, icon('warn'), el('span', {}, text), ...more));
+  }
+
+  /** namesWithoutUse tells of variables in the address that no dashboard has: a link that was mistyped shows more than was meant. */
+  async namesWithoutUse() {
+    const strange = [...readView().vars.keys()].filter((name) => !this.variables.byName.has(name));
+    if (strange.length === 0) return;
+    const known = new Set((await getJSON('/ui/dashboards.json')).flatMap((d) => d.variables));
+    for (const name of strange.filter((n) => !known.has(n))) this.problem(`The address sets a variable “${cut(name, 40)}”, which no dashboard has: nothing is filtered by it.`);
+  }
+
+  keys() {
+    const shift = (share) => () => {
+      const { from, to } = this.range;
+      const end = Math.min(Date.now(), to + (to - from) * share);
+      this.change({ from: String(Math.round(end - (to - from))), to: String(Math.round(end)) });
+    };
+    bind('r', 'Refresh now', () => this.refresh());
+    bind('t', 'Choose the time', () => document.getElementById('range').click());
+    bind('v', 'Choose the first variable', () => this.root.querySelector('[data-variable]')?.click());
+    bind('[', 'Half a range back', shift(-0.5));
+    bind(']', 'Half a range on', shift(0.5));
+    bind('-', 'Zoom out', () => this.zoomOut());
+    if (this.view.viewPanel !== null) bind('a', 'Show all panels', () => location.assign(location.pathname + viewQuery({ ...this.view, viewPanel: null })));
   }
 
   scope() {
@@ -89,6 +116,7 @@ class Dashboard {
       vars: this.variables.lookup,
       text: (s) => interpolateText(s, this.scope()),
       palette: () => this.palette,
+      marks: () => this.marks.shown(),
       explainer: this.explainer,
       setRange: (from, to) => this.change({ from: String(from), to: String(to) }),
       zoomOut: () => this.zoomOut(),
@@ -106,17 +134,31 @@ class Dashboard {
   }
 
   async readOptions() {
-    await this.variables.loadOptions(this.scope());
+    await Promise.all([this.variables.loadOptions(this.scope()), this.namesWithoutUse().catch(() => null)]); // the hint is not worth a failure
     const failed = this.variables.list.filter((v) => v.error && !v.hidden);
     for (const error of new Set(failed.map((v) => v.error))) {
       this.problem(`The choices of ${failed.filter((v) => v.error === error).map((v) => v.label).join(', ')} could not be read: ${error}`);
     }
+    this.tellStrangeValues();
     this.toolbar.drawVariables();
+  }
+
+  tellStrangeValues() {
+    for (const { name, label, values } of this.variables.strange()) {
+      const words = values.slice(0, 3).map((v) => `“${cut(v, 60)}”`).join(', ');
+      this.problem(`No series in this time has ${label} ${words}${values.length > 3 ? ` and ${values.length - 3} more` : ''}.`, el('button', { type: 'button', onclick: () => this.root.querySelector(`[data-variable="${CSS.escape(name)}"]`).click() }, `Choose ${label}`));
+    }
+  }
+
+  async readMarks() {
+    await this.marks.load(this.range, this.variables.lookup);
+    this.toolbar.drawMarks();
   }
 
   /** change sets fields of the view, keeps them in the address, and asks again. */
   change(fields) {
     Object.assign(this.view, fields);
+    this.problems.replaceChildren();
     history.pushState(null, '', location.pathname + viewQuery(this.view));
     this.refresh();
     this.toolbar.draw();
@@ -126,6 +168,7 @@ class Dashboard {
   async setVariable(name, values) {
     await this.variables.set(name, values, this.scope());
     this.change({ vars: new Map(this.variables.asQuery()) });
+    this.tellStrangeValues();
   }
 
   clearFilters() {
@@ -146,6 +189,7 @@ class Dashboard {
     this.resolve();
     this.explainer.forget();
     this.panels.forEach((p) => p.invalidate());
+    this.readMarks();
     countFiring();
   }
 

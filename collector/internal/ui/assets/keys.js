@@ -15,7 +15,7 @@ export function bind(keys, does, act) {
 export function showKeys() {
   const dialog = el('dialog', { id: 'key-list', 'aria-labelledby': 'key-title', onclose: () => dialog.remove() },
     el('h1', { id: 'key-title' }, 'Keyboard shortcuts'),
-    el('dl', {}, [...bound].flatMap(([keys, { does }]) => [el('dt', {}, keys.split(' ').map((k) => el('kbd', {}, k))), el('dd', {}, does)]),
+    el('dl', {}, [...bound].flatMap(([keys, { does }]) => [el('dt', {}, keys.split(' ').map((k) => [el('kbd', {}, k), ' '])), el('dd', {}, does)]),
       el('dt', {}, el('kbd', {}, 'Tab')), el('dd', {}, 'To the next control; Enter presses it, Escape closes a box')),
     el('form', { method: 'dialog' }, el('button', { class: 'primary' }, 'Close')));
   document.body.append(dialog);

@@ -16,7 +16,7 @@ const DRAW = { stat: drawStat, timeseries: drawTimeseries, graph: drawTimeseries
 
 export class Panel {
   /**
-   * ctx is the dashboard as a panel sees it: range, view, vars(name), text(s), palette(), explainer, setRange(from, to), zoomOut(), filtered(), clearFilters().
+   * ctx is the dashboard as a panel sees it: range, view, vars(name), text(s), palette(), marks(), explainer, setRange(from, to), zoomOut(), filtered(), clearFilters().
    */
   constructor(model, ctx) {
     this.model = model;

@@ -1,6 +1,7 @@
 // Reads and writes time ranges: "now-6h", "now-1d/d", milliseconds since 1970, or an ISO date.
 
 const SECOND = 1000;
+const LATEST_MS = Date.UTC(2100, 0);
 const UNIT_MS = { s: SECOND, m: 60 * SECOND, h: 3600 * SECOND, d: 86400 * SECOND, w: 7 * 86400 * SECOND };
 
 export const QUICK_RANGES = [
@@ -51,6 +52,8 @@ function round(date, unit, up) {
 export function resolveRange(fromText, toText, nowMs = Date.now()) {
   const from = parseTime(fromText, nowMs);
   const to = parseTime(toText, nowMs, { up: true });
+  if (!(from >= 0) || !(to <= LATEST_MS)) throw new Error(`The range ${fromText} to ${toText} lies outside the years 1970 to 2100.`);
+  if (from > nowMs) throw new Error(`The range ${fromText} to ${toText} has not begun: it starts ${ago(from, nowMs)}.`);
   if (from >= to) throw new Error(`The range ${fromText} to ${toText} is empty: the start is not before the end.`);
   return { from, to };
 }

@@ -9,6 +9,7 @@ export class Toolbar {
     this.dashboard = dashboard;
     this.variables = el('div', { class: 'variables' });
     this.time = el('div', { class: 'time' });
+    this.marks = el('span', { class: 'anchor' });
     this.element = el('div', { class: 'toolbar' },
       el('h1', { title: dashboard.model.description || null }, dashboard.model.title), this.variables, this.time);
   }
@@ -31,6 +32,15 @@ export class Toolbar {
     if (active) this.variables.querySelector(`[data-variable="${CSS.escape(active)}"]`)?.focus();
   }
 
+  /** drawMarks shows how many events the charts are marked with. */
+  drawMarks() {
+    const { marks } = this.dashboard;
+    if (marks.kinds.length === 0 || this.marks.querySelector('.popover')) return;
+    const button = el('button', { type: 'button', class: 'choice', id: 'events', title: 'Events marked on the charts' }, 'Events', el('span', { class: 'chosen' }, String(marks.count())), icon('down'));
+    popover(button, (box, close) => marks.fill(box, (from, to) => { close(); this.dashboard.change({ from: String(from), to: String(to) }); }), { label: 'Events', align: 'right' });
+    this.marks.replaceChildren(button);
+  }
+
   drawTime() {
     const { dashboard } = this;
     const { from, to, refresh } = dashboard.view;
@@ -41,6 +51,7 @@ export class Toolbar {
     const every = el('select', { id: 'refresh', 'aria-label': 'Refresh every', title: 'Refresh every', onchange: (e) => dashboard.change({ refresh: e.target.value }) },
       choices.map((c) => el('option', { value: c, selected: c === refresh }, c ? c : 'off')));
     this.time.replaceChildren(
+      this.marks,
       el('span', { class: 'anchor' }, range),
       el('button', { type: 'button', class: 'plain', 'aria-label': 'Zoom out', title: 'Zoom out (or double-click a chart)', onclick: () => dashboard.zoomOut() }, icon('zoomout')),
       el('span', { class: 'joined' }, el('button', { type: 'button', class: 'plain', 'aria-label': 'Refresh now', title: 'Refresh now', onclick: () => dashboard.refresh() }, icon('refresh')), every));

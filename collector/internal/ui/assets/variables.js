@@ -13,6 +13,12 @@ export class Variables {
     this.lookup = (name) => { const v = this.byName.get(name); return v && v.type !== 'datasource' ? v.current() : null; };
   }
 
+  /** strange lists {name, label, values} whose value is not among the choices: no series carries it now. */
+  strange() {
+    return this.list.filter((v) => !v.hidden && !v.error && v.options.length > 0)
+      .map((v) => ({ name: v.name, label: v.label, values: v.values.filter((x) => x !== ALL && !v.options.some((o) => o.value === x)) })).filter((v) => v.values.length > 0);
+  }
+
   /** settle finds a value for those that have none yet, in their order; it asks only for what it needs. */
   async settle(scope) {
     for (const v of this.list) if (v.values.length === 0) await v.load(scope);

@@ -8,6 +8,7 @@ import { reduce } from '../reduce.js';
 import { align, isolated, stack } from './grid.js';
 import { drawLegend } from './legend.js';
 import { timeAxis, thresholdLines } from './axes.js';
+import { markers } from './markers.js';
 import { tooltip } from './tooltip.js';
 
 /** Distances between ticks of an axis in bytes: 1, 2, 4 … so that labels are whole KiB, MiB, GiB. */
@@ -82,7 +83,7 @@ function options(model, ctx, result, lines, grid, raw, stacked, palette, chart) 
   return {
     width: Math.max(60, chart.clientWidth),
     height: Math.max(40, chart.clientHeight),
-    padding: [8, 10, 0, 0],
+    padding: [8, 18, 0, 0], // the last time below the axis is written in full
     legend: { show: false },
     cursor: {
       sync: { key: SYNC, setSeries: false },
@@ -111,7 +112,8 @@ function options(model, ctx, result, lines, grid, raw, stacked, palette, chart) 
     },
     plugins: [
       thresholdLines(model.fieldConfig?.defaults ?? {}, palette),
-      tooltip(lines, (i, index) => raw[i]?.[index] ?? null, (v, config) => formatText(v, config.unit, config.decimals ?? null)),
+      markers(ctx.marks, palette),
+      tooltip(lines, (i, index) => raw[i]?.[index] ?? null, (v, config) => formatText(v, config.unit, config.decimals ?? null), ctx.marks, palette),
     ],
   };
 }

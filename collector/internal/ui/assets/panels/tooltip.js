@@ -1,11 +1,13 @@
 // The box beside the crosshair: the time, and every series' value there, greatest first.
 import { cut, el } from '../dom.js';
 import { clockTime, stamp } from '../time.js';
+import { near as nearby } from './markers.js';
 
 const MOST_ROWS = 14;
+const MOST_EVENTS = 5;
 
-/** valueAt(i, index) is the plain value of line i, not the stacked one; write formats it. */
-export function tooltip(lines, valueAt, write) {
+/** valueAt(i, index) is the plain value of line i, not the stacked one; write formats it; marks() are the events worth naming. */
+export function tooltip(lines, valueAt, write, marks, palette) {
   const box = el('div', { class: 'tooltip', hidden: true });
   let over = false;
   let near = null;
@@ -26,7 +28,10 @@ export function tooltip(lines, valueAt, write) {
       ...shown.map((r) => el('div', { class: `row ${r.i === near ? 'near' : ''}` },
         el('i', { class: r.line.dash ? 'swatch dashed' : 'swatch', style: { '--swatch': r.line.color } }), el('span', { class: 'name' }, cut(r.line.name, 60)), el('span', { class: 'amount' }, write(r.value, r.line.config)))),
       rows.length > shown.length ? el('div', { class: 'more' }, `and ${rows.length - shown.length} more`) : '');
-    box.hidden = rows.length === 0;
+    const events = nearby(u, marks(), left);
+    for (const m of events.slice(0, MOST_EVENTS)) box.append(el('div', { class: 'event' }, el('i', { class: 'swatch', style: { '--swatch': palette.named(m.color) } }), el('span', {}, cut(`${m.title}${m.text ? `: ${m.text}` : ''}`, 90))));
+    if (events.length > MOST_EVENTS) box.append(el('div', { class: 'more' }, `and ${events.length - MOST_EVENTS} more events`));
+    box.hidden = rows.length === 0 && events.length === 0;
     place(u, left, top);
   }
 
