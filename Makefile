@@ -63,8 +63,9 @@ images: build ## build the images plimsoll-agent:dev and plimsoll-collector:dev 
 	$(DOCKER) build -t $(IMAGE_PREFIX)plimsoll-agent:$(IMAGE_TAG) -f deploy/docker/Dockerfile.agent bin
 	$(DOCKER) build -t $(IMAGE_PREFIX)plimsoll-collector:$(IMAGE_TAG) -f deploy/docker/Dockerfile.collector bin
 
-show-cgroup2: ## compare the agent with cAdvisor and the kernel's files on cgroup v2, in a QEMU guest: about three minutes
-	.ci/peers/cgroup2/show.sh
+show-cgroup2: ## compare the agent with cAdvisor and the kernel's files on cgroup v2, in a QEMU guest: about three minutes (NEWER_KERNEL=FOLDER: on Linux 6.12, fetched into it)
+	@test -z "$(NEWER_KERNEL)" || .ci/peers/cgroup2/newer-kernel.sh "$(NEWER_KERNEL)"
+	PLIMSOLL_KERNEL=$(NEWER_KERNEL) .ci/peers/cgroup2/show.sh
 
 show-kubernetes: ## compare the agent with a real kubelet on this machine, stop the API server, measure a large cluster: six minutes, as root
 	.ci/peers/kubernetes/build.sh $(KUBERNETES) kube-apiserver kube-controller-manager kube-scheduler kubelet

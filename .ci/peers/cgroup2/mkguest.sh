@@ -1,10 +1,11 @@
 #!/bin/bash
 # Makes the disk image and the initramfs of a Linux guest with cgroup v2 and a Docker engine out of this host's own Debian packages, no
-# network needed: mkguest.sh FOLDER. The kernel is the newest of /boot.
+# network needed: mkguest.sh FOLDER. The kernel is the newest of /boot, or of PLIMSOLL_KERNEL, a folder with a kernel package unpacked.
 set -euo pipefail
 out=$1
+from=${PLIMSOLL_KERNEL:-}
 here=$(cd "$(dirname "$0")" && pwd)
-kernel=$(ls /boot/vmlinuz-*-amd64 | sort -V | tail -1 | sed s/.*vmlinuz-//)
+kernel=$(ls "$from"/boot/vmlinuz-*-amd64 | sort -V | tail -1 | sed s/.*vmlinuz-//)
 root=$out/root initrd=$out/initrd
 rm -rf "$root" "$initrd"
 mkdir -p "$root"/{bin,sbin,usr/bin,usr/sbin,lib,lib64,proc,sys,dev,run,tmp,var/lib/docker,etc,out,root} "$initrd"/{bin,proc,sys,dev,mod,newroot}
@@ -39,7 +40,7 @@ for applet in $(/bin/busybox --list); do [ "$applet" = busybox ] || ln -s busybo
 tar -C "$image" -cf "$root/root/image.tar" .
 
 for module in virtio_pci virtio_blk ext4 overlay bridge veth 9p 9pnet_virtio; do
-  modprobe -S "$kernel" --show-depends "$module" | awk '$1 == "insmod" { print $2 }'
+  modprobe -d "${from:-/}" -S "$kernel" --show-depends "$module" | awk '$1 == "insmod" { print $2 }'
 done | awk '!seen[$0]++' | while read -r module; do
   cp "$module" "$initrd/mod/"; basename "$module" >> "$initrd/mod/order"
 done

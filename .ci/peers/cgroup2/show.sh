@@ -1,5 +1,6 @@
 #!/bin/bash
 # Runs the tests that compare with live containers on cgroup v2, in a QEMU guest without KVM: two to four minutes.
+# PLIMSOLL_KERNEL names a folder in which another kernel package is unpacked (dpkg -x): newer-kernel.sh fetches one with resettable memory peaks.
 # Needs the Debian packages qemu-system-x86 linux-image-amd64 busybox-static e2fsprogs cpio kmod iproute2 docker.io.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
@@ -26,7 +27,7 @@ code=0
 exit $code
 HOOK
 "$here/mkguest.sh" "$work"
-kernel=$(ls /boot/vmlinuz-*-amd64 | sort -V | tail -1)
+kernel=$(ls "${PLIMSOLL_KERNEL:-}"/boot/vmlinuz-*-amd64 | sort -V | tail -1)
 timeout "${LIMIT:-600}" qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 1536 -display none -serial stdio -no-reboot -nodefaults \
   -kernel "$kernel" -initrd "$work/initrd.gz" \
   -append "console=ttyS0 panic=-1 psi=1 quiet cgroup_no_v1=all mitigations=off nokaslr net.ifnames=0" \

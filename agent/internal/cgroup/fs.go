@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Version is the way the kernel's cgroup hierarchies are mounted.
@@ -78,6 +80,7 @@ type FS struct {
 	root, proc string
 	version    Version
 	nested     bool
+	peaks      bool                // memory.peak may be written to: it is the kernel's tree and not a copy of one
 	mounts     [hierarchies]string // directory of each hierarchy; "" where there is none
 	files      []file              // what Group reads, in order; shared, never changed
 }
@@ -92,6 +95,8 @@ func Detect(rootCgroup, rootProc string) (FS, error) {
 	if exists(filepath.Join(f.root, "cgroup.controllers")) {
 		f.version, f.mounts[unified], f.files = V2, f.root, filesV2()
 		f.nested = exists(filepath.Join(f.root, "cgroup.type")) // every cgroup has it but the root
+		var mounted unix.Statfs_t
+		f.peaks = unix.Statfs(f.root, &mounted) == nil && mounted.Type == unix.CGROUP2_SUPER_MAGIC
 		return f, nil
 	}
 	entries, err := os.ReadDir(f.root)

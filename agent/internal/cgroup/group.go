@@ -30,6 +30,9 @@ type Group struct {
 	budget *Budget
 	faults Faults
 
+	peaks  bool  // FS.peaks
+	peakFD int32 // memory.peak open for writing too, or absent
+
 	proc    string
 	netPID  int
 	netFile string // "PID/net/dev" below proc
@@ -46,7 +49,7 @@ const (
 func (f FS) Open(p Paths, o Options) (*Group, error) {
 	g := &Group{
 		id: p.ID(), files: f.files, fds: make([]int32, len(f.files)), v2: f.version == V2,
-		budget: o.Budget, faults: o.Faults, proc: f.proc, netFD: absent,
+		budget: o.Budget, faults: o.Faults, proc: f.proc, netFD: absent, peaks: f.peaks, peakFD: absent,
 	}
 	found := false
 	for h, rel := range p.rel {
@@ -81,6 +84,7 @@ func (f FS) Open(p Paths, o Options) (*Group, error) {
 		g.pressureFiles[i] = g.giving(bit)
 	}
 	g.SetNetPID(o.NetPID)
+	g.holdPeak()
 	return g, nil
 }
 
@@ -131,6 +135,7 @@ func (g *Group) Read(st *Stats, buf []byte) error {
 	if !g.held && g.hold() {
 		g.budget.countFallback(-1)
 		g.SetNetPID(g.netPID)
+		g.holdPeak()
 	}
 	var source uint8 // of block I/O
 	for i := range g.files {
@@ -156,6 +161,7 @@ func (g *Group) Read(st *Stats, buf []byte) error {
 		st.IO = st.IO[:0] // devices of a file that could not be used
 	}
 	g.readNet(st, buf)
+	g.readPeak(st, buf)
 	if st.Has.All(HasMemoryUsage | HasMemoryInactiveFile) {
 		st.put(HasMemoryWorkingSet, &st.MemoryWorkingSetBytes, floorSub(st.MemoryUsageBytes, st.MemoryInactiveFileBytes), true)
 	}

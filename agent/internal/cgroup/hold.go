@@ -115,6 +115,7 @@ func (g *Group) Close() {
 	}
 	g.closed = true
 	g.CloseNet()
+	g.closePeak()
 	if !g.held {
 		g.budget.countFallback(-1)
 	}

@@ -216,6 +216,53 @@ func TestTheFigureOfALiveContainerIsTheOneInItsFile(t *testing.T) {
 	f(pids, "pids.current", "", func() uint64 { return st.PIDs })
 }
 
+// A container takes 40 MiB for a moment between two readings: only a kernel that keeps a peak for each descriptor tells.
+func TestTheLivePeakOfMemoryBetweenTwoReadingsIsExact(t *testing.T) {
+	fs := host(t)
+	if fs.Version() != V2 {
+		t.Skip("cgroup v1 keeps no peak of memory that can be reset")
+	}
+	c := start(t, "--network", "none", "plimsoll-bb:test", "sh", "-c", "sleep 3; head -c 41943040 /dev/zero | tail -c 41943040 > /dev/null; sleep 1000")
+	p, err := fs.PathsOf(c.pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := fs.Open(p, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	if !g.KeepsPeak() {
+		t.Skip("before Linux 6.12 the peak of memory can not be reset")
+	}
+	var before, st Stats
+	buf := make([]byte, BufferSize)
+	if err := g.Read(&before, buf); err != nil {
+		t.Fatal(err)
+	}
+	for range 300 {
+		time.Sleep(100 * time.Millisecond)
+		if usage, _, _ := g.ReadMemory(buf); usage < before.MemoryUsageBytes+4<<20 { // asleep again, or still
+			if procs, err := os.ReadFile(filepath.Join("/sys/fs/cgroup", p.ID(), "memory.peak")); err == nil && len(procs) > 0 {
+				if ever, err := parseNumber(procs); err == nil && ever > before.MemoryMaxBytes+30<<20 {
+					break
+				}
+			}
+		}
+	}
+	if err := g.Read(&st, buf); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("before %d bytes, now %d, peak between %d, peak ever %d", before.MemoryUsageBytes, st.MemoryUsageBytes, st.MemoryPeakBytes, st.MemoryMaxBytes)
+	if st.Has&HasMemoryPeak == 0 || st.MemoryPeakBytes < before.MemoryUsageBytes+40<<20 || st.MemoryPeakBytes != st.MemoryMaxBytes {
+		t.Errorf("the peak between is not the 40 MiB and all of the peak ever")
+	}
+	var after Stats
+	if err := g.Read(&after, buf); err != nil || after.MemoryPeakBytes > after.MemoryUsageBytes+1<<20 || after.MemoryMaxBytes != st.MemoryMaxBytes {
+		t.Errorf("after a reading the peak is %d, ever %d, use %d, %v: it begins anew, the one since the container's start stays", after.MemoryPeakBytes, after.MemoryMaxBytes, after.MemoryUsageBytes, err)
+	}
+}
+
 func TestAHeldGroupTellsOfItsRemoval(t *testing.T) {
 	c := start(t, "--network", "none", "plimsoll-bb:test", "sleep", "1000")
 	fs := host(t)

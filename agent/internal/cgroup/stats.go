@@ -29,6 +29,7 @@ const (
 	HasMemorySwap
 	HasMemoryMappedFile
 	HasMemoryMax
+	HasMemoryPeak
 	HasMemoryFailcnt
 	HasMemoryLimit // set with value 0 where there is no limit
 	HasMemoryReservation
@@ -94,6 +95,7 @@ type Stats struct {
 	MemorySwapBytes        uint64 // memory.stat total_swap / memory.swap.current
 	MemoryMappedFileBytes  uint64 // memory.stat total_mapped_file / file_mapped
 	MemoryMaxBytes         uint64 // memory.max_usage_in_bytes / memory.peak, Linux 5.19
+	MemoryPeakBytes        uint64 // - / memory.peak, reset at each reading, Linux 6.12: highest charge since the previous one of this Group
 	MemoryFailcnt          uint64 // memory.failcnt / no such file
 	MemoryLimitBytes       uint64 // memory.limit_in_bytes / memory.max; 0: none
 	MemoryReservationBytes uint64 // memory.soft_limit_in_bytes, 0: none / the larger of memory.min and memory.low

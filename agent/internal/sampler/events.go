@@ -43,14 +43,18 @@ func (s *Sampler) takeSome(all bool) {
 	if !now.Before(s.rested) {
 		s.births = s.cfg.BirthsAtOnce
 	}
-	for ; n < len(s.events) && (all || s.births > 0 || s.events[n].Kind != inventory.Born); n++ {
-		if s.events[n].Kind == inventory.Born {
+	for ; n < len(s.events); n++ {
+		e := &s.events[n]
+		if e.Kind == inventory.Born || e.Kind == inventory.Relabelled && s.targets[e.Container.ID] == nil {
+			if !all && s.births <= 0 {
+				break
+			}
 			s.births--
 		}
-		s.take(&s.events[n])
+		s.take(e)
 	}
 	if s.births <= 0 && !now.Before(s.rested) {
-		s.rested = now.Add(birthRest)
+		s.rested = time.Now().Add(birthRest)
 	}
 	left := copy(s.events, s.events[n:])
 	clear(s.events[left:])

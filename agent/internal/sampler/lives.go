@@ -70,6 +70,9 @@ func (l *life) finish(buf []byte) (ok bool) {
 	} else if err := l.reader.Read(&st, buf); err != nil || st.Has == 0 {
 		return false
 	}
+	if l.final.stats.Has&st.Has&cgroup.HasMemoryPeak != 0 { // each reading begins a new peak
+		st.MemoryPeakBytes = max(st.MemoryPeakBytes, l.final.stats.MemoryPeakBytes)
+	}
 	l.final = snapshot{time.Now(), st}
 	return true
 }

@@ -47,7 +47,9 @@ type target struct {
 	peakKnown   bool          // a stretch was measured since the last full reading
 	peakCores   float64       // highest since then
 	peakWorking uint64        // bytes, likewise
-	stalls      stalls
+
+	inactiveFile uint64 // bytes of inactive file pages at the newest full reading
+	stalls       stalls
 
 	turn      uint64 // spreads what is not done of all targets in each round
 	slowDue   uint64 // the round from which it is to be read slowly; 0: not decided yet
@@ -68,10 +70,17 @@ func (t *target) read(buf []byte, v view) error {
 
 // put puts the figures of stats, which were read at that time, into the set.
 func (t *target) put(at time.Time, v view) {
+	if t.at.IsZero() {
+		t.inactiveFile = t.stats.MemoryInactiveFileBytes
+	}
 	t.at = at
 	if t.stats.Has&cgroup.HasCPUUsage != 0 {
 		t.sawCPU(t.stats.CPUUsage, t.at)
 	}
+	if t.stats.Has&cgroup.HasMemoryPeak != 0 {
+		t.sawMemory(t.stats.MemoryPeakBytes)
+	}
+	t.inactiveFile = t.stats.MemoryInactiveFileBytes
 	t.peakWorking = max(t.peakWorking, t.stats.MemoryWorkingSetBytes)
 	t.set.Begin()
 	r := reading{set: t.set, st: &t.stats, view: v}
@@ -81,7 +90,7 @@ func (t *target) put(at time.Time, v view) {
 	if t.peakKnown && v.groups.Has(catalog.GroupCPU) && !v.left.Has(shed.CPUPeaks) {
 		t.set.Put(catalog.CPUPeak, t.peakCores)
 	}
-	if t.stats.Has&cgroup.HasMemoryWorkingSet != 0 && v.groups.Has(catalog.GroupMemory) && !v.left.Has(shed.MemoryPeaks) {
+	if t.stats.Has&cgroup.HasMemoryWorkingSet != 0 && v.groups.Has(catalog.GroupMemory) && (!v.left.Has(shed.MemoryPeaks) || t.stats.Has&cgroup.HasMemoryPeak != 0) {
 		t.set.Put(catalog.MemoryWorkingSetPeak, float64(t.peakWorking))
 	}
 	t.peakKnown, t.peakCores, t.peakWorking = false, 0, 0
@@ -124,12 +133,17 @@ func (t *target) peak(buf []byte, now *cgroup.Stats, v view) {
 	if from, ok := t.under().(stallSource); ok && !v.left.Has(shed.StallPeaks) {
 		t.stalls.peak(from, &t.stats, now, at, v.groups, buf)
 	}
-	if !v.groups.Has(catalog.GroupMemory) || v.left.Has(shed.MemoryPeaks) {
-		return
+	if !v.groups.Has(catalog.GroupMemory) || v.left.Has(shed.MemoryPeaks) || t.stats.Has&cgroup.HasMemoryPeak != 0 {
+		return // the last: the full reading will tell the exact peak
 	}
 	if bytes, ok, err := t.source.ReadMemory(buf); err == nil && ok && t.stats.Has&cgroup.HasMemoryInactiveFile != 0 {
-		t.peakWorking = max(t.peakWorking, bytes-min(bytes, t.stats.MemoryInactiveFileBytes))
+		t.sawMemory(bytes)
 	}
+}
+
+// sawMemory moves the peak of the working set: memory in use less the inactive file pages of the newest full reading.
+func (t *target) sawMemory(usageBytes uint64) {
+	t.peakWorking = max(t.peakWorking, usageBytes-min(usageBytes, t.inactiveFile))
 }
 
 // shortest is the stretch below which the clock's and the counter's grain show as false peaks.
