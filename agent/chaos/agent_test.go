@@ -43,6 +43,7 @@ type standInConfig struct {
 	MaxBytes   int64
 	WhenFull   spool.Policy
 	Backlog    int64 // bytes a second
+	Plain      bool  // uncompressed, so that bounds are soon reached
 }
 
 // valueOf is the one value that series i may have in batch k.
@@ -66,10 +67,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// built is the collector of this checkout, built once.
+// built is the collector of this checkout, built once, or the one that PLIMSOLL_CHAOS_COLLECTOR names.
 var built func() (path string, err error)
 
 func buildCollector(path string) (string, error) {
+	if given := os.Getenv("PLIMSOLL_CHAOS_COLLECTOR"); given != "" {
+		return given, nil
+	}
 	build := exec.Command("go", "build", "-o", path, "./collector")
 	build.Dir = "../.."
 	if text, err := build.CombinedOutput(); err != nil {
@@ -88,7 +92,7 @@ func standIn(config string) error {
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError + 1}))
 	reg := prometheus.NewRegistry()
-	spooled, err := spool.Open(spool.Config{Dir: cfg.Dir, Compress: true, MaxBytes: cfg.MaxBytes, WhenFull: cfg.WhenFull}, log, reg)
+	spooled, err := spool.Open(spool.Config{Dir: cfg.Dir, Compress: !cfg.Plain, MaxBytes: cfg.MaxBytes, WhenFull: cfg.WhenFull}, log, reg)
 	if err != nil {
 		return err
 	}
@@ -165,7 +169,7 @@ func tellDropped(reg *prometheus.Registry) error {
 			continue
 		}
 		for _, m := range f.GetMetric() {
-			fmt.Printf("d %s %s %.0f\n", m.GetLabel()[0].GetValue(), m.GetLabel()[1].GetValue(), m.GetCounter().GetValue())
+			fmt.Printf("d %s %s %.0f\n", m.GetLabel()[1].GetValue(), m.GetLabel()[0].GetValue(), m.GetCounter().GetValue()) // labels come sorted: reason, receiver
 		}
 	}
 	return nil
@@ -276,6 +280,15 @@ func (a *agent) finish(within time.Duration) error {
 	case <-time.After(within):
 		return errors.New("the agent did not get rid of what it spooled")
 	}
+}
+
+// restart ends the agent as an operator does, without its delivering anything, and starts it.
+func (a *agent) restart() error {
+	a.cmd.Process.Kill()
+	<-a.ended
+	a.unsure[a.last+1] = true
+	a.start()
+	return nil
 }
 
 func (a *agent) newest() int {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -209,6 +210,27 @@ func (c *collector) verify(a *agent) (n count) {
 		}
 	}
 	return n
+}
+
+// missing are the batches in the spool of which a sample did not arrive.
+func (c *collector) missing(a *agent) (batches []int) {
+	c.t.Helper()
+	body, err := c.get("/api/v1/export", url.Values{"match[]": {`chaos_value{series="0"}`}})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var one struct{ Timestamps []int64 }
+	if len(body) > 0 {
+		if err := json.Unmarshal(body, &one); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+	for k := range a.spooled {
+		if !slices.Contains(one.Timestamps, a.at(k)) {
+			batches = append(batches, k)
+		}
+	}
+	return batches
 }
 
 // node is what the collector tells of the stand-in.

@@ -3,12 +3,45 @@ package chaos_test
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/plimsoll/plimsoll/agent/internal/spool"
 )
+
+// disk is a file system of its own, of so many bytes, mounted at a new directory.
+func disk(t *testing.T, at string, size string) {
+	t.Helper()
+	if err := syscall.Mount("tmpfs", at, "tmpfs", 0, "size="+size); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("CI must provide the right to mount: %v", err)
+		}
+		t.Skipf("needs the right to mount: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(at, 0); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// fill takes the last byte of a disk, and returns what gives it back.
+func fill(t *testing.T, dir string) (free func()) {
+	t.Helper()
+	filler := filepath.Join(dir, "filler")
+	_ = os.WriteFile(filler, make([]byte, 64<<20), 0o600)
+	return func() {
+		if err := os.Remove(filler); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
 
 // A disk that is full under the journal costs nothing: writes are refused with a time to come again, agents spool, the
 // state is told, and all goes on once there is room.
@@ -18,22 +51,14 @@ func TestAFullJournalDiskLosesNothing(t *testing.T) {
 		t.Parallel()
 	}
 	c := newCollector(t)
-	disk := filepath.Join(c.dir, "journal")
-	if err := os.Mkdir(disk, 0o750); err != nil {
+	dir := filepath.Join(c.dir, "journal")
+	if err := os.Mkdir(dir, 0o750); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=2m"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("CI must provide the right to mount: %v", err)
-		}
-		t.Skipf("needs the right to mount: %v", err)
-	}
+	disk(t, dir, "2m")
 	t.Cleanup(func() {
 		if c.cmd != nil {
 			c.kill()
-		}
-		if err := syscall.Unmount(disk, 0); err != nil {
-			t.Error(err)
 		}
 	})
 	a := newAgent(t, 10*time.Second, c.url+"/api/v1/write")
@@ -41,8 +66,7 @@ func TestAFullJournalDiskLosesNothing(t *testing.T) {
 	c.waitReady()
 	a.start()
 	time.Sleep(time.Second)
-	filler := filepath.Join(disk, "filler")
-	_ = os.WriteFile(filler, make([]byte, 4<<20), 0o600) // up to the last byte
+	free := fill(t, dir)
 	wait := func(metric string) {
 		t.Helper()
 		for began := time.Now(); ; time.Sleep(50 * time.Millisecond) {
@@ -56,9 +80,7 @@ func TestAFullJournalDiskLosesNothing(t *testing.T) {
 	}
 	wait("plimsoll_collector_journal_up 0")
 	time.Sleep(time.Second)
-	if err := os.Remove(filler); err != nil {
-		t.Fatal(err)
-	}
+	free()
 	wait("plimsoll_collector_journal_up 1")
 	if err := a.finish(time.Minute); err != nil {
 		t.Fatal(err)
@@ -71,5 +93,209 @@ func TestAFullJournalDiskLosesNothing(t *testing.T) {
 	}
 	if !got.clean() {
 		t.Fatalf("expected, stored, lost, double, wrong, disordered: %v", got)
+	}
+}
+
+// ill does something to the disk of an agent while its receiver is away, undoes it, and lets everything be delivered.
+func ill(t *testing.T, what string, harm func(t *testing.T, a *agent) (undo func())) {
+	_, long := rounds(t)
+	if !long {
+		t.Parallel()
+	}
+	c := newCollector(t)
+	between := newFaulty(t, c.url)
+	a := newAgent(t, 10*time.Second, between.URL+"/api/v1/write")
+	a.cfg.Dir = filepath.Join(t.TempDir(), "disk")
+	if err := os.Mkdir(a.cfg.Dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	disk(t, a.cfg.Dir, "8m")
+	t.Cleanup(func() {
+		if a.cmd != nil {
+			a.kill()
+		}
+	})
+	lasts := 700 * time.Millisecond
+	if long {
+		lasts = 5 * time.Second
+	}
+	c.start()
+	c.waitReady()
+	a.start()
+	time.Sleep(lasts)
+	between.set("down")
+	time.Sleep(lasts)
+	undo := harm(t, a)
+	first := a.newest()
+	time.Sleep(lasts + 2*batchEvery)
+	if a.newest() == first {
+		t.Fatalf("%s: the agent stands still", what)
+	}
+	undo()
+	time.Sleep(lasts)
+	between.set("")
+	if err := a.finish(time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	c.killLast()
+	got := c.verify(a)
+	if long {
+		fmt.Printf(tableHead, "")
+		row(what, got)
+	}
+	if !got.clean() || len(a.refused) > 0 || total(a.dropped) > 0 {
+		t.Fatalf("expected, stored, lost, double, wrong, disordered: %v, refused %v, dropped %v", got, a.refused, a.dropped)
+	}
+}
+
+func total(dropped map[string]int) (n int) {
+	for _, samples := range dropped {
+		n += samples
+	}
+	return n
+}
+
+func TestAFullSpoolDiskLosesNothing(t *testing.T) {
+	ill(t, "the spool's disk full and freed", func(t *testing.T, a *agent) func() { return fill(t, a.cfg.Dir) })
+}
+
+func TestAReadOnlySpoolDiskLosesNothing(t *testing.T) {
+	ill(t, "the spool's disk read-only and back", func(t *testing.T, a *agent) func() {
+		// A file system is made read-only only when nobody writes to it; one that fails under a writer is remounted by the kernel. A bind
+		// mount over the directory makes new files impossible; the open one is taken away by ending the segment.
+		if err := syscall.Mount(a.cfg.Dir, a.cfg.Dir, "", syscall.MS_BIND, ""); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Mount("", a.cfg.Dir, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.restart(); err != nil {
+			t.Fatal(err)
+		}
+		return func() {
+			if err := syscall.Unmount(a.cfg.Dir, syscall.MNT_DETACH); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+// A spool with a torn end and damage in its middle: what was hit is counted, to the sample, the rest is delivered.
+func TestADamagedSpoolLosesWhatWasHitAndCountsIt(t *testing.T) {
+	_, long := rounds(t)
+	if !long {
+		t.Parallel()
+	}
+	c := newCollector(t)
+	between := newFaulty(t, c.url)
+	a := newAgent(t, 10*time.Second, between.URL+"/api/v1/write")
+	a.cfg.MaxBytes = 256 << 10 // segments of 32 KiB
+	lasts := 4 * time.Second
+	if long {
+		lasts = 12 * time.Second
+	}
+	c.start()
+	c.waitReady()
+	between.set("down")
+	a.start()
+	time.Sleep(lasts)
+	a.kill()
+	segments, err := filepath.Glob(filepath.Join(a.cfg.Dir, "*.seg"))
+	if err != nil || len(segments) < 1 {
+		t.Fatalf("segments: %v, %v", segments, err)
+	}
+	damage(t, segments[0], 3000, 2000)
+	damage(t, segments[len(segments)/2], 9000, 1)
+	last, err := os.OpenFile(segments[len(segments)-1], os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last.Write([]byte("PLR1 half a record")) // a torn write
+	last.Close()
+	between.set("")
+	a.start()
+	time.Sleep(time.Second)
+	if err := a.finish(time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	c.killLast()
+	got := c.verify(a)
+	counted := a.dropped[strings.TrimPrefix(between.URL, "http://")+" spool_corrupt"]
+	if long {
+		fmt.Printf(tableHead, "")
+		row(fmt.Sprintf("%d segments, 2 damaged, 1 torn", len(segments)), got)
+		fmt.Printf("counted as spool_corrupt: %d samples, %d of them of the presence series\n", counted, counted-got.lost)
+	}
+	batches := got.lost / series
+	if got.lost == 0 || counted != batches*(series+1) || got.double+got.wrong+got.disordered > 0 {
+		t.Fatalf("expected, stored, lost, double, wrong, disordered: %v, but the agent counted %v", got, a.dropped)
+	}
+}
+
+// damage overwrites bytes of a file.
+func damage(t *testing.T, path string, at int64, bytes int) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt(slices.Repeat([]byte{0xa5}, bytes), at); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Beyond the spool's bound exactly what the policy says is dropped, and the counters equal the loss.
+func TestBeyondTheBoundThePolicyDropsAndCounts(t *testing.T) {
+	for _, policy := range []spool.Policy{spool.DropOldest, spool.DropNewest} {
+		t.Run(string(policy), func(t *testing.T) {
+			_, long := rounds(t)
+			if !long {
+				t.Parallel()
+			}
+			c := newCollector(t)
+			between := newFaulty(t, c.url)
+			a := newAgent(t, 10*time.Second, between.URL+"/api/v1/write")
+			a.cfg.MaxBytes, a.cfg.WhenFull, a.cfg.Plain = 512<<10, policy, true
+			lasts := 5 * time.Second
+			if long {
+				lasts = 15 * time.Second
+			}
+			c.start()
+			c.waitReady()
+			between.set("down")
+			a.start()
+			time.Sleep(lasts)
+			between.set("")
+			if err := a.finish(time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			c.killLast()
+			got := c.verify(a)
+			receiver := strings.TrimPrefix(between.URL, "http://")
+			counted, dropped := a.dropped[receiver+" spool_full"], got.lost/series+len(a.refused)
+			if long {
+				fmt.Printf(tableHead, "")
+				row(fmt.Sprintf("512 KiB full, %s", policy), got)
+				fmt.Printf("%d batches dropped, %d samples counted, %d in the batches\n", dropped, counted, dropped*(series+1))
+			}
+			if dropped == 0 || counted != dropped*(series+1) || total(a.dropped) != counted || got.double+got.wrong+got.disordered > 0 {
+				t.Fatalf("%d batches dropped, the agent counted %v; expected, stored, lost, double, wrong, disordered: %v", dropped, a.dropped, got)
+			}
+			// The dropped ones are the oldest, or the newest before there was room again.
+			missing := c.missing(a)
+			for k := range a.refused {
+				missing = append(missing, k)
+			}
+			slices.Sort(missing)
+			if missing[len(missing)-1]-missing[0]+1 != len(missing) {
+				t.Errorf("the dropped batches are not neighbours: %v", missing)
+			}
+			if first := slices.Min(slices.Collect(maps.Keys(a.spooled))); policy == spool.DropOldest && missing[0] > first+1 { // the first is with its shipper
+				t.Errorf("batch %d was dropped first, the oldest is %d", missing[0], first)
+			} else if policy == spool.DropNewest && (got.lost > 0 || missing[0] == first) {
+				t.Errorf("%d samples lost of batches that were in the spool", got.lost)
+			}
+		})
 	}
 }
