@@ -3,6 +3,9 @@ package dashboards
 import (
 	"encoding/json"
 	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -67,7 +70,7 @@ func TestLint(t *testing.T) {
 				if v.Refresh != 2 || v.IncludeAll != v.Multi || v.IncludeAll && v.AllValue != ".*" {
 					t.Errorf("%s: variable %+v", d.File, v)
 				}
-				if _, label, err := v.labelValues(); err != nil || label != v.Name {
+				if _, label, err := v.offered(); err != nil || label != v.Name {
 					t.Errorf("%s: variable %s: label %q, %v", d.File, v.Name, label, err)
 				}
 			}
@@ -207,7 +210,7 @@ func faults(expr string) []string {
 			return
 		}
 		name := metricName(selector)
-		if !known[name] && !strings.HasPrefix(name, "plimsoll_") {
+		if !known[name] && !strings.HasPrefix(name, "plimsoll_") && !strings.HasPrefix(name, "process_") {
 			found = append(found, "the unknown metric "+name)
 		}
 		counter := counters[name] || strings.HasSuffix(name, "_total")
@@ -223,7 +226,10 @@ func faults(expr string) []string {
 
 // vocabulary is every metric the agent can send and every series the rules record that the dashboards use.
 func vocabulary() (known, counters map[string]bool) {
-	known, counters = map[string]bool{"ALERTS": true}, map[string]bool{}
+	known, counters = map[string]bool{"ALERTS": true, "ALERTS_FOR_STATE": true}, map[string]bool{}
+	for _, name := range recorded() {
+		known[name] = true
+	}
 	for _, id := range catalog.IDs() {
 		m := catalog.Lookup(id)
 		known[m.Name] = true
@@ -232,6 +238,25 @@ func vocabulary() (known, counters map[string]bool) {
 		}
 	}
 	return known, counters
+}
+
+// recorded are the series that the rules of the pack record.
+func recorded() []string {
+	files, err := filepath.Glob("../alerts/recording*.yaml")
+	if err != nil || len(files) == 0 {
+		panic("no recording rules beside the dashboards")
+	}
+	var names []string
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			panic(err)
+		}
+		for _, found := range regexp.MustCompile(`(?m)^ *- record: (\S+)$`).FindAllStringSubmatch(string(text), -1) {
+			names = append(names, found[1])
+		}
+	}
+	return names
 }
 
 func metricName(selector *metricsql.MetricExpr) string {

@@ -14,6 +14,7 @@ type Dashboard struct {
 	UID       string
 	Title     string
 	Tags      []string
+	From      string // where the time range starts when the page is opened, "now-1h"
 	Variables []Variable
 	Panels    []Panel // with targets or without, the panels of collapsed rows included, the rows themselves not
 }
@@ -22,7 +23,8 @@ type Dashboard struct {
 type Variable struct {
 	Name       string
 	Type       string // "datasource" or "query"
-	Query      string // "label_values(selector, label)"
+	Query      string // "label_values(selector, label)", or "query_result(expression)" for a variable with one value
+	Regex      string // takes the value out of what query_result gives
 	IncludeAll bool
 	AllValue   string
 	Multi      bool
@@ -91,6 +93,9 @@ type (
 		UID        string   `json:"uid"`
 		Title      string   `json:"title"`
 		Tags       []string `json:"tags"`
+		Time struct {
+			From string `json:"from"`
+		} `json:"time"`
 		Templating struct {
 			List []jsonVariable `json:"list"`
 		} `json:"templating"`
@@ -100,6 +105,7 @@ type (
 		Name       string `json:"name"`
 		Type       string `json:"type"`
 		Query      string `json:"query"`
+		Regex      string `json:"regex"`
 		IncludeAll bool   `json:"includeAll"`
 		AllValue   string `json:"allValue"`
 		Multi      bool   `json:"multi"`
@@ -153,7 +159,10 @@ func parse(raw []byte) (Dashboard, error) {
 	case in.Title == "":
 		return Dashboard{}, errors.New("title is missing")
 	}
-	d := Dashboard{UID: in.UID, Title: in.Title, Tags: in.Tags}
+	d := Dashboard{UID: in.UID, Title: in.Title, Tags: in.Tags, From: in.Time.From}
+	if _, err := d.span(); err != nil {
+		return Dashboard{}, err
+	}
 	for _, v := range in.Templating.List {
 		d.Variables = append(d.Variables, Variable(v))
 	}

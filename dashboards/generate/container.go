@@ -42,7 +42,7 @@ func containerNow() []board.Panel {
 	return []board.Panel{
 		{
 			Title: "Health", Width: width, Height: height, Unit: board.Count, Thresholds: board.Thresholds{Base: board.Grey},
-			Texts:  []board.Text{{Value: "1", Word: "healthy", Color: board.Green}, {Value: "0", Word: "not healthy", Color: board.Red}, {Value: "-1", Word: "no check", Color: board.Grey}},
+			Texts:  healthTexts(),
 			What:   "What the container's own health check says; of several instances the worst. Not healthy includes one that is still starting.",
 			Normal: "healthy.", Do: "run the check by hand inside the container; without a check, add one.",
 			Queries: []board.Query{{Expr: "min(" + series("container_health_state", one) + " >= 0) or min(" + series("container_health_state", one) + ")", Legend: "health"}},
@@ -133,4 +133,8 @@ func identityTable() board.Panel {
 			Sort:   "Started",
 		},
 	}
+}
+
+func healthTexts() []board.Text {
+	return []board.Text{{Value: "1", Word: "healthy", Color: board.Green}, {Value: "0", Word: "not healthy", Color: board.Red}, {Value: "-1", Word: "no check", Color: board.Grey}}
 }

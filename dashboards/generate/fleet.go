@@ -15,11 +15,10 @@ func fleet() board.Dashboard {
 		Annotations: marks(alertsInScope, real),
 		Rows: []board.Row{
 			{Title: "Now", Panels: fleetNow()},
-			{Title: "Where", Panels: []board.Panel{siteTable(), projectTable(), busiestTable(), largestTable()}},
+			{Title: "Where", Panels: []board.Panel{siteTable(), projectTable(), busiestTable(project), largestTable(project)}},
 			{Title: "Trend", Panels: fleetTrend()},
-			{Title: "Pressure", Fold: board.Folded, Panels: fleetPressure()},
-			{Title: "Network and block I/O", Fold: board.Folded, Panels: fleetTraffic()},
-			{Title: "Plimsoll itself", Fold: board.Folded, Panels: pipeline()},
+			{Title: "Pressure", Fold: board.Folded, Panels: pressure(project)},
+			{Title: "Network and block I/O", Fold: board.Folded, Panels: traffic("project", project)},
 		},
 	}
 }
@@ -37,61 +36,19 @@ func fleetNow() []board.Panel {
 			What:    "Real containers that report memory at this moment: no pause containers, no slices.",
 			Normal:  "moves with releases and autoscaling, without cliffs.",
 			Do:      "when it drops, look at nodes reporting first: a silent node takes its containers out of the count.",
-			Queries: []board.Query{{Expr: orZero("count(" + series(running, real) + ")"), Legend: "containers"}},
+			Queries: []board.Query{{Expr: orZero("sum(" + series("project_cluster:containers:count", project) + ")"), Legend: "containers"}},
 			View:    board.Stat{Trend: board.Sparkline},
 		},
-		{
-			Title: "Firing alerts", Width: width, Height: height, Unit: board.Count,
-			What:   "Alerts that fire now, critical and warning, without the watchdog.",
-			Normal: "0 and 0.",
-			Do:     "critical ones first; the columns Firing below say which site and which project.",
-			Queries: []board.Query{
-				{Expr: orZero("count(" + series("ALERTS", alertsInScope+`, severity="critical"`) + ")"), Legend: "critical", Steps: zeroIsGood(board.Red)},
-				{Expr: orZero("count(" + series("ALERTS", alertsInScope+`, severity!="critical"`) + ")"), Legend: "warning", Steps: zeroIsGood(board.Orange)},
-			},
-			View: board.Stat{},
-		},
-		{
-			Title: "OOM kills, 24 h", Width: width, Height: height, Unit: board.Count, Decimals: "0", Thresholds: zeroIsGood(board.Red),
-			What:    "Processes the kernel killed because their container's memory was full, in 24 hours. 0 also when no agent can see such kills; agent doctor tells.",
-			Normal:  "0.",
-			Do:      "the table of projects says whose they were; raise the limit or find the leak, on the container's page.",
-			Queries: []board.Query{{Expr: orZero("round(sum(" + over("container_oom_events_total", real, recently) + "))"), Legend: "OOM kills"}},
-			View:    board.Stat{},
-		},
-		{
-			Title: "Restarts, 24 h", Width: width, Height: height, Unit: board.Count, Decimals: "0", Thresholds: zeroIsGood(board.Orange),
-			What:    "Containers that were started again by their runtime or orchestrator in 24 hours, releases not counted.",
-			Normal:  "near 0.",
-			Do:      "a project with many is in a crash loop: read its container's log and its exit codes.",
-			Queries: []board.Query{{Expr: orZero("round(sum(" + over("container_restarts_total", real, recently) + "))"), Legend: "restarts"}},
-			View:    board.Stat{},
-		},
-		{
-			Title: "Unhealthy containers", Width: width, Height: height, Unit: board.Count, Decimals: "0", Thresholds: zeroIsGood(board.Red),
-			What:    "Containers whose own health check fails or has not yet passed. Containers without a check do not count.",
-			Normal:  "0, and a few for a minute during a release.",
-			Do:      "when it stays, run the health check inside the container by hand.",
-			Queries: []board.Query{{Expr: orZero("count(" + series("container_health_state", real) + " == 0)"), Legend: "unhealthy"}},
-			View:    board.Stat{},
-		},
-		{
-			Title: "Nodes reporting", Width: width, Height: height, Unit: board.Ratio, Decimals: "1", Thresholds: goodAbove(mostNodes, allNodes),
-			What:    "Nodes that sent figures in the last 3 minutes, as a share of those that did in 24 hours. Everything else on this page is only as complete as this figure.",
-			Normal:  "100 %. A node that was taken out counts as missing for a day.",
-			Do:      "the column Silent nodes below says where; on the node, run agent doctor.",
-			Queries: []board.Query{{Expr: share("(count("+reporting(silentAfter)+") or vector(0))", "count("+reporting(recently)+")"), Legend: "reporting"}},
-			View:    board.Stat{},
-		},
+		firingStat(width, alertsInScope, toPage("What fires", "cont-incidents")),
+		oomStat(width, project, toPage("Which containers", "cont-incidents")),
+		restartStat(width, project, toPage("Which containers", "cont-incidents")),
+		unhealthyStat(width, project, toPage("Which containers", "cont-incidents")),
+		nodesReporting(width),
 	}
 }
 
 func fleetTrend() []board.Panel {
 	const width, height = 12, 9
-	cpuOf := by("sum", "project", rate("container_cpu_usage_seconds_total", real))
-	cpuRank := by("sum", "project", "rate("+series("container_cpu_usage_seconds_total", real)+"[$__range] @ end())")
-	memoryOf := by("sum", "project", series(running, real))
-	memoryRank := by("sum", "project", "avg_over_time("+series(running, real)+"[$__range] @ end())")
 	return []board.Panel{
 		{
 			Title: "CPU used by IDC, and capacity", Width: width, Height: height, Unit: board.Cores,
@@ -117,47 +74,32 @@ func fleetTrend() []board.Panel {
 		},
 		{
 			Title: "CPU by project", Width: width, Height: height, Unit: board.Cores,
-			What:   "CPU of the ten projects that used most over the visible range; grey is all others together, so the top of the stack is the whole.",
-			Normal: "the order of projects changes slowly.",
-			Do:     "a project that steps up right after a release is a regression: compare it with the release before.",
-			Queries: []board.Query{
-				{Expr: topOver(cpuOf, "project", cpuRank), Legend: "{{project}}"},
-				{Expr: rest(cpuOf, topOver(cpuOf, "project", cpuRank), "0.001"), Legend: "all others", Look: board.Rest},
-			},
-			View: board.Timeseries{Axis: "cores", Drawn: board.Stacked, Links: []board.Link{toProject("__field.labels.project")}},
+			What:    "CPU of the ten projects that used most over the visible range; grey is all others together, so the top of the stack is the whole.",
+			Normal:  "the order of projects changes slowly.",
+			Do:      "a project that steps up right after a release is a regression: compare it with the release before.",
+			Queries: topStacked("project_cluster:cpu_usage_cores:sum", "project", project, "{{project}}", "all others", "0.001"),
+			View:    board.Timeseries{Axis: "cores", Drawn: board.Stacked, Links: []board.Link{toProject(label)}},
 		},
 		{
 			Title: "Memory by project", Width: width, Height: height, Unit: board.Bytes,
-			What:   "Working set of the ten projects that held most over the visible range; grey is all others together.",
-			Normal: "flat between releases.",
-			Do:     "a steady slope is a leak or a growing cache: open the project, then its largest container.",
-			Queries: []board.Query{
-				{Expr: topOver(memoryOf, "project", memoryRank), Legend: "{{project}}"},
-				{Expr: rest(memoryOf, topOver(memoryOf, "project", memoryRank), "1"), Legend: "all others", Look: board.Rest},
-			},
-			View: board.Timeseries{Drawn: board.Stacked, Links: []board.Link{toProject("__field.labels.project")}},
+			What:    "Working set of the ten projects that held most over the visible range; grey is all others together.",
+			Normal:  "flat between releases.",
+			Do:      "a steady slope is a leak or a growing cache: open the project, then its largest container.",
+			Queries: topStacked("project_cluster:memory_working_set_bytes:sum", "project", project, "{{project}}", "all others", "1"),
+			View:    board.Timeseries{Drawn: board.Stacked, Links: []board.Link{toProject(label)}},
 		},
-		{
-			Title: "OOM kills and restarts", Width: width, Height: 7, Unit: board.Count,
-			What:   "How many happened in each step of the graph.",
-			Normal: "nothing, and restarts during releases.",
-			Do:     "bars that come back at a fixed distance are a crash loop.",
-			Queries: []board.Query{
-				{Expr: orZero("sum(" + over("container_oom_events_total", real, "$__rate_interval") + ")"), Legend: "OOM kills", Look: board.Alarm},
-				{Expr: orZero("sum(" + over("container_restarts_total", real, "$__rate_interval") + ")"), Legend: "restarts", Look: board.Caution},
-			},
-			View: board.Timeseries{Drawn: board.Bars},
-		},
-		{
-			Title: "Alerts over time", Width: width, Height: 7, Unit: board.Count,
-			What:   "How many alerts fired, by severity.",
-			Normal: "0.",
-			Do:     "a step that never comes down again is an alert nobody owns.",
-			Queries: []board.Query{
-				{Expr: orZero("count(" + series("ALERTS", alertsInScope+`, severity="critical"`) + ")"), Legend: "critical", Look: board.Alarm},
-				{Expr: orZero("count(" + series("ALERTS", alertsInScope+`, severity!="critical"`) + ")"), Legend: "warning", Look: board.Caution},
-			},
-			View: board.Timeseries{Drawn: board.Bars},
-		},
+		eventBars(project),
+		alertBars(alertsInScope),
+	}
+}
+
+func nodesReporting(width uint32) board.Panel {
+	return board.Panel{
+		Title: "Nodes reporting", Width: width, Height: 4, Unit: board.Ratio, Decimals: "1", Thresholds: goodAbove(mostNodes, allNodes),
+		What:    "Nodes that sent figures in the last 3 minutes, as a share of those that did in 24 hours. Everything else on this page is only as complete as this figure.",
+		Normal:  "100 %. A node that was taken out counts as missing for a day.",
+		Do:      "the nodes page and the column Silent nodes of the fleet say where; on the node, run agent doctor.",
+		Queries: []board.Query{{Expr: share("(count("+reporting(silentAfter)+") or vector(0))", "count("+reporting(recently)+")"), Legend: "reporting"}},
+		View:    board.Stat{},
 	}
 }

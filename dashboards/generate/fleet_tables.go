@@ -16,7 +16,7 @@ func siteTable() board.Panel {
 		Normal: "CPU and memory below three quarters, nothing firing, no silent node.",
 		Do:     "above nine tenths move a project or add nodes; for a silent node run agent doctor there.",
 		Queries: []board.Query{
-			{Expr: orZeroFor(by("count", labels, series(running, `container!="", `+site)), by("count", labels, nodes))},
+			{Expr: orZeroFor(by("sum", labels, series("project_cluster:containers:count", site)), by("count", labels, nodes))},
 			{Expr: by("count", labels, nodes)},
 			{Expr: share(by("sum", labels, rate("container_cpu_usage_seconds_total", machine)), by("sum", labels, nodes))},
 			{Expr: share(by("sum", labels, series(running, machine)), by("sum", labels, by("max", "idc, cluster, node", series("machine_memory_bytes", site))))},
@@ -24,7 +24,7 @@ func siteTable() board.Panel {
 			{Expr: orZeroFor(by("count", labels, reporting(recently)+" unless on (idc, cluster, node) "+reporting(silentAfter)), known)},
 		},
 		View: board.Table{
-			Labels: []board.Column{{Of: "idc", Title: "IDC"}, {Of: "cluster", Title: "Cluster"}},
+			Labels: []board.Column{{Of: "idc", Title: "IDC"}, {Of: "cluster", Title: "Cluster", Link: toCluster(cell)}},
 			Values: []board.Column{
 				{Title: "Containers", Decimals: "0"},
 				{Title: "Nodes", Decimals: "0"},
@@ -40,23 +40,23 @@ func siteTable() board.Panel {
 
 func projectTable() board.Panel {
 	const labels = "project"
-	there := by("count", labels, series(running, real))
+	there := by("sum", labels, series("project_cluster:containers:count", project))
 	return board.Panel{
 		Title: "Projects, worst first", Width: 24, Height: 8, Unit: board.Count,
 		What:   "One row per project: alerts that fire, what it runs and uses, who was killed or restarted in 24 hours, and the share of CPU periods in which its limited containers were held back (0 where none has a CPU limit).",
 		Normal: "the columns Firing and OOM kills are 0 from top to bottom.",
-		Do:     "start with the first row; its name opens this page for that project alone.",
+		Do:     "start with the first row; its name opens the project.",
 		Queries: []board.Query{
 			{Expr: orZeroFor(by("count", labels, series("ALERTS", `alertstate="firing", alertname!="Watchdog", `+project+`, project!=""`)), there)},
 			{Expr: there},
-			{Expr: by("sum", labels, rate("container_cpu_usage_seconds_total", real))},
-			{Expr: by("sum", labels, series(running, real))},
-			{Expr: "round(" + by("sum", labels, over("container_oom_events_total", real, recently)) + ")"},
-			{Expr: "round(" + by("sum", labels, over("container_restarts_total", real, recently)) + ")"},
-			{Expr: throttledOrFree(labels, real)},
+			{Expr: by("sum", labels, series("project_cluster:cpu_usage_cores:sum", project))},
+			{Expr: by("sum", labels, series("project_cluster:memory_working_set_bytes:sum", project))},
+			{Expr: orZeroFor("round("+by("sum", labels, oomKills(project))+")", there)},
+			{Expr: orZeroFor("round("+by("sum", labels, restarts(project))+")", there)},
+			{Expr: orZeroFor(throttledProjects(labels, project), there)},
 		},
 		View: board.Table{
-			Labels: []board.Column{{Of: "project", Title: "Project", Link: toProject("__data.fields.project")}},
+			Labels: []board.Column{{Of: "project", Title: "Project", Link: toProject(cell)}},
 			Values: []board.Column{
 				{Title: "Firing", Decimals: "0", Cell: board.Colored, Thresholds: zeroIsGood(board.Red)},
 				{Title: "Containers", Decimals: "0"},
@@ -84,38 +84,50 @@ func throttledOrFree(labels, selector string) string {
 		by("count", labels, series(running, selector)), labels, series("container_spec_cpu_quota", selector))
 }
 
-// perContainer tells containers apart: replicas of a Compose service share everything but their name.
-const perContainer = "project, node, pod, container, name"
+// throttledProjects is throttledShare of recorded series, over whole projects.
+func throttledProjects(labels, selector string) string {
+	return share(by("sum", labels, series("project_cluster:cpu_throttled_periods:rate5m", selector)),
+		"clamp_min("+by("sum", labels, series("project_cluster:cpu_cfs_periods:rate5m", selector))+", 1e-9)")
+}
+
+// perContainer tells containers apart on the pages of many; replicas of a Compose service on one node are one row.
+const perContainer = "project, workload, node, pod, container"
 
 func containerColumns() []board.Column {
 	return []board.Column{
-		{Of: "container", Title: "Container", Link: toContainer()},
+		{Of: "container", Title: "Container", Link: toContainer(cell)},
 		{Of: "pod", Title: "Pod"},
-		{Of: "node", Title: "Node"},
-		{Of: "project", Title: "Project"},
-		{Of: "name", Title: "Name", Cell: board.Hidden},
+		{Of: "node", Title: "Node", Link: toNode(cell)},
+		{Of: "workload", Title: "Workload", Link: toWorkload(cell)},
+		{Of: "project", Title: "Project", Link: toProject(cell)},
 	}
 }
 
-// ofLimit is used/limit for containers that have a limit and noLimit for the others, of the rows that top has.
-func ofLimit(used, limit, top string) string {
-	there := by("max", perContainer, series(running, real))
-	return "(" + used + " / on (" + perContainer + ") (" + limit + " > 0) or on (" + perContainer + ") (0 * " + there + " - 1)) and on (" + perContainer + ") " + top
+// beside gives the rows of top the value of another figure. top comes first: an engine that evaluates from the left looks for
+// the figures of its rows alone.
+func beside(top, figure string) string {
+	return "0 * " + top + " + on (" + perContainer + ") " + figure
 }
 
-func busiestTable() board.Panel {
-	used := by("sum", perContainer, rate("container_cpu_usage_seconds_total", real))
-	top := "topk(20, " + used + " and on (" + perContainer + ") " + series(running, real) + ")" // a rate outlives its container by a minute
-	limit := by("max", perContainer, series("container_spec_cpu_quota", real)+" / "+series("container_spec_cpu_period", real))
+// ofLimit is a share of a limit for the rows of top, and noLimit for those without one.
+func ofLimit(top, share string) string {
+	return share + " or on (" + perContainer + ") (0 * " + top + " - 1)"
+}
+
+func busiestTable(selector string) board.Panel {
+	recorded := func(metric, function string) string { return by(function, perContainer, series(metric, selector)) }
+	top := "topk(20, " + recorded("container:cpu_usage_cores:rate5m", "sum") + ")"
+	raw := `container!="", ` + selector
+	limit := "(" + by("sum", perContainer, series("container_spec_cpu_quota", raw)+" / "+series("container_spec_cpu_period", raw)) + " > 0)"
 	return board.Panel{
 		Title: "Busiest containers", Width: 12, Height: 9, Unit: board.Count,
-		What:   "The 20 containers that use most CPU now, what that is of their limit, and the share of CPU periods in which they were held back by it.",
+		What:   "The 20 containers that use most CPU, over 5 minutes, what that is of their limit, and the share of CPU periods in which they were held back by it.",
 		Normal: "known heavy workloads, not throttled.",
 		Do:     "open the container; throttled above a quarter, raise its limit or its replicas.",
 		Queries: []board.Query{
 			{Expr: top},
-			{Expr: ofLimit(used, limit, top)},
-			{Expr: "(" + throttledOrFree(perContainer, real) + ") and on (" + perContainer + ") " + top},
+			{Expr: ofLimit(top, top+" / on ("+perContainer+") "+limit)},
+			{Expr: beside(top, recorded("container:cpu_throttled_periods:ratio_rate5m", "max")) + " or 0 * " + top},
 		},
 		View: board.Table{
 			Labels: containerColumns(),
@@ -129,20 +141,19 @@ func busiestTable() board.Panel {
 	}
 }
 
-func largestTable() board.Panel {
-	used := by("max", perContainer, series(running, real))
-	top := "topk(20, " + used + ")"
-	held := by("max", perContainer, series("container_memory_unreclaimable_bytes", real))
-	limit := by("max", perContainer, series("container_spec_memory_limit_bytes", real))
+func largestTable(selector string) board.Panel {
+	recorded := func(metric string) string { return by("max", perContainer, series(metric, selector)) }
+	top := "topk(20, " + recorded("container:memory_working_set_bytes:max") + ")"
+	held, limit := recorded("container:memory_unreclaimable_bytes:max"), recorded("container:memory_limit_bytes:max")
 	return board.Panel{
 		Title: "Largest containers", Width: 12, Height: 9, Unit: board.Count,
-		What:   "The 20 containers with the largest working set now. Of limit counts only what the kernel cannot take back (anonymous, shared and kernel memory): that is what ends in an OOM kill; file cache never does.",
+		What:   "The 20 containers with the largest working set. Of limit counts only what the kernel cannot take back (anonymous, shared and kernel memory): that is what ends in an OOM kill; file cache never does.",
 		Normal: "below three quarters of the limit.",
 		Do:     "above nine tenths an OOM kill is near: open the container and look whether it still grows.",
 		Queries: []board.Query{
 			{Expr: top},
-			{Expr: held + " and on (" + perContainer + ") " + top},
-			{Expr: ofLimit(held, limit, top)},
+			{Expr: beside(top, held)},
+			{Expr: ofLimit(top, "("+beside(top, held)+") / on ("+perContainer+") "+limit)},
 		},
 		View: board.Table{
 			Labels: containerColumns(),

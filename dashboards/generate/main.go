@@ -37,8 +37,16 @@ func write(dir string) error {
 func render() (map[string][]byte, error) {
 	files := map[string][]byte{}
 	for name, d := range map[string]board.Dashboard{
-		"fleet.json":     fleet(),
-		"container.json": container(),
+		"fleet.json":      fleet(),
+		"incidents.json":  incidents(),
+		"cluster.json":    cluster(),
+		"project.json":    projectPage(),
+		"workload.json":   workload(),
+		"container.json":  container(),
+		"node.json":       node(),
+		"capacity.json":   capacity(),
+		"efficiency.json": efficiency(),
+		"pipeline.json":   pipeline(),
 	} {
 		content, err := d.JSON()
 		if err != nil {

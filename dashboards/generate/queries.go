@@ -67,36 +67,87 @@ func topOver(expr, labels, rank string) string {
 	return fmt.Sprintf("%s and on (%s) topk(10, %s)", expr, labels, rank)
 }
 
+// slotLabels tell a container's place in its workload apart, over restarts.
+const slotLabels = "project, idc, cluster, node, namespace, workload, pod, container"
+
+// Events of the last day, one series per slot that had any, as recorded a minute ago at most.
+func oomKills(selector string) string {
+	return series("slot:oom_kills:increase1d", `container!="", `+selector)
+}
+
+func restarts(selector string) string {
+	return series("slot:restarts:increase1d", `container!="", `+selector)
+}
+
+// exits are the failed ones, by reason.
+func exits(selector string) string {
+	return series("slot:exits:increase1d", `container!="", `+selector)
+}
+
+// rose is by how much such a series rose since the step before, where it did. Where nothing was recorded a step before, the
+// collector was away, and nothing is known of when.
+func rose(recorded, selector string) string {
+	now := series(recorded, `container!="", `+selector)
+	return fmt.Sprintf(`(%s - (%s offset $__interval or 0 * %s) > 0) and on () %s{container=""} offset $__interval`, now, now, now, recorded)
+}
+
+func atEnd(selector string) string { return selector + " @ end()" }
+
+// orNobody draws the note, at 0, when at the end of the range something is present and nothing is found of probe. The 0 is
+// not a measurement; the words say why. Both are selectors.
+func orNobody(expr, present, probe, note string) string {
+	return orWords(expr, "count("+atEnd(present)+")", "count("+atEnd(probe)+")", note)
+}
+
+// orWords is orNobody for expressions.
+func orWords(expr, present, probe, note string) string {
+	return fmt.Sprintf(`%s or on () label_replace(0 * %s unless on () %s, "note", "%s", "", "")`, expr, present, probe, note)
+}
+
+// orRow is for tables of what is rarely there: instead of "No data" one row says that nothing is.
+func orRow(expr, label, word string) string {
+	return fmt.Sprintf(`%s or on () label_replace(vector(0), "%s", "%s", "", "")`, expr, label, word)
+}
+
+// until stands in for what is recorded every few minutes, before it has been for the first time.
+func until(recorded, now string) string { return fmt.Sprintf("(%s or %s)", recorded, now) }
+
+// topStacked is the ten largest of a recorded series over the visible range, and the rest of it.
+func topStacked(metric, labels, selector, legend, others, digit string) []board.Query {
+	all := by("sum", labels, series(metric, selector))
+	top := topOver(all, labels, by("sum", labels, "avg_over_time("+series(metric, selector)+"[$__range] @ end())"))
+	return []board.Query{
+		{Expr: top, Legend: legend},
+		{Expr: rest(all, top, digit), Legend: others, Look: board.Rest},
+	}
+}
+
 // sites is where a page is narrowed down.
 func sites() []board.Variable {
 	return []board.Variable{
 		{Name: "idc", Label: "IDC", Selector: "machine_cpu_cores"},
 		{Name: "cluster", Label: "Cluster", Selector: `machine_cpu_cores{idc=~"$idc"}`},
-		{Name: "project", Label: "Project", Selector: `container_start_time_seconds{container!="", ` + site + `}`},
+		{Name: "project", Label: "Project", Selector: series("project_cluster:containers:count", site)},
 	}
 }
 
 // tags: the first is what the publisher recognises its dashboards by and what the link in the header collects.
 func tags() []string { return []string{"plimsoll", "containers"} }
 
-// toContainer leads from a row that has project, node and container to the container's page.
-func toContainer() board.Link {
-	return board.Link{Title: "Open the container", URL: "/d/cont-container?${datasource:queryparam}&${idc:queryparam}&${cluster:queryparam}" +
-		"&var-project=${__data.fields.project}&var-node=${__data.fields.node}&var-container=${__data.fields.container}&${__url_time_range}"}
-}
-
-// toProject leads from a row that has a project to the same page for that project alone.
-func toProject(field string) board.Link {
-	return board.Link{Title: "Show this project alone", URL: "/d/cont-fleet?${datasource:queryparam}&${idc:queryparam}&${cluster:queryparam}" +
-		"&var-project=${" + field + "}&${__url_time_range}"}
-}
-
-// marks are drawn on every graph: what fired, and who was killed.
+// marks are drawn on every graph: what fired, and for the containers of a selector, if it is not empty, who was killed,
+// restarted or released. Each mark is one minute: that in which the recorded series rose or began.
 func marks(alerts, containers string) []board.Annotation {
-	return []board.Annotation{
-		{Name: "Firing alerts", Color: board.Orange, Expr: series("ALERTS", alerts),
-			Title: "{{alertname}}", Text: "{{severity}} {{project}} {{workload}} {{container}} on {{node}}"},
-		{Name: "OOM kills", Color: board.Red, Expr: by("sum", "project, workload, container, node", over("container_oom_events_total", containers, "1m")) + " > 0",
-			Title: "OOM kill", Text: "{{project}} {{workload}} {{container}} on {{node}}"},
+	all := []board.Annotation{{Name: "Firing alerts", Color: board.Orange, Expr: series("ALERTS", alerts),
+		Title: "{{alertname}}", Text: "{{severity}} {{project}} {{workload}} {{container}} on {{node}}"}}
+	if containers == "" {
+		return all
 	}
+	const place = "project, idc, cluster, namespace, workload, container"
+	image := series(imagesThere, containers)
+	released := fmt.Sprintf("(%s unless on (%s, image) %s offset $__interval) and on (%s) %s offset $__interval", image, place, image, place, image)
+	return append(all,
+		board.Annotation{Name: "OOM kills", Color: board.Red, Expr: rose("slot:oom_kills:increase1d", containers), Title: "OOM kill", Text: "{{project}} {{workload}} {{container}} on {{node}}"},
+		board.Annotation{Name: "Restarts", Color: board.Yellow, Expr: rose("slot:restarts:increase1d", containers), Title: "Restart", Text: "{{project}} {{workload}} {{container}} on {{node}}"},
+		board.Annotation{Name: "Releases", Color: board.Green, Expr: released, Title: "Release", Text: "{{project}} {{workload}} {{container}} now runs {{image}}"},
+	)
 }

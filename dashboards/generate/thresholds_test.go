@@ -18,7 +18,7 @@ import (
 
 // A panel that turns red at another figure than the alert fires at makes people distrust both.
 func TestThresholdsThatNameAnAlertHaveItsFigure(t *testing.T) {
-	figures := alertFigures(t)
+	figures := ruleFigures(t)
 	file, err := parser.ParseFile(token.NewFileSet(), "thresholds.go", nil, parser.ParseComments)
 	if err != nil {
 		t.Fatal(err)
@@ -31,23 +31,23 @@ func TestThresholdsThatNameAnAlertHaveItsFigure(t *testing.T) {
 		}
 		for _, spec := range constants.Specs {
 			constant := spec.(*ast.ValueSpec)
-			alert := regexp.MustCompile(`^([A-Z][a-z]+[A-Z]\w+)`).FindString(constant.Comment.Text())
-			if alert == "" {
+			rule := regexp.MustCompile(`^([A-Z][a-z]+[A-Z]\w+|[a-z_]+:\w+(?::\w+)?)`).FindString(constant.Comment.Text())
+			if rule == "" {
 				continue
 			}
-			have, known := figures[alert]
+			have, known := figures[rule]
 			if !known {
-				t.Errorf("%s names %s, which is no alert", constant.Names[0], alert)
+				t.Errorf("%s names %s, which is no rule", constant.Names[0], rule)
 				continue
 			}
 			want := figure(t, constant.Values[0].(*ast.BasicLit).Value)
 			if !slices.Contains(have, want) {
-				t.Errorf("%s is %v, the rule of %s has %v", constant.Names[0], want, alert, have)
+				t.Errorf("%s is %v, the rule %s has %v", constant.Names[0], want, rule, have)
 			}
 			compared++
 		}
 	}
-	if compared < 7 {
+	if compared < 20 {
 		t.Errorf("%d constants compared: thresholds.go no longer says whose figures they are", compared)
 	}
 }
@@ -69,14 +69,15 @@ func figure(t *testing.T, literal string) float64 {
 	return v
 }
 
-// alertFigures are the figures each alert compares with.
-func alertFigures(t *testing.T) map[string][]float64 {
+// ruleFigures are the figures each alert compares with, and those with which each recording rule compares or multiplies, with the
+// interval at which it is recorded.
+func ruleFigures(t *testing.T) map[string][]float64 {
 	t.Helper()
 	files, err := filepath.Glob("../../alerts/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no rule files: %v", err)
 	}
-	compares := regexp.MustCompile(`[<>] *([0-9.e]+)`)
+	compares, multiplies := regexp.MustCompile(`[<>]=? *([0-9.e]+)`), regexp.MustCompile(`([0-9.]+) \*`)
 	figures := map[string][]float64{}
 	for _, name := range files {
 		data, err := os.ReadFile(name)
@@ -85,7 +86,8 @@ func alertFigures(t *testing.T) map[string][]float64 {
 		}
 		var file struct {
 			Groups []struct {
-				Rules []struct{ Alert, Expr string }
+				Interval time.Duration
+				Rules    []struct{ Alert, Record, Expr string }
 			}
 		}
 		if err := yaml.Unmarshal(data, &file); err != nil {
@@ -93,9 +95,14 @@ func alertFigures(t *testing.T) map[string][]float64 {
 		}
 		for _, g := range file.Groups {
 			for _, r := range g.Rules {
-				for _, found := range compares.FindAllStringSubmatch(r.Expr, -1) {
-					if v, err := strconv.ParseFloat(strings.TrimSpace(found[1]), 64); err == nil {
-						figures[r.Alert] = append(figures[r.Alert], v)
+				found := compares.FindAllStringSubmatch(r.Expr, -1)
+				if r.Record != "" {
+					found = append(found, multiplies.FindAllStringSubmatch(r.Expr, -1)...)
+					figures[r.Record] = append(figures[r.Record], g.Interval.Seconds())
+				}
+				for _, f := range found {
+					if v, err := strconv.ParseFloat(strings.TrimSpace(f[1]), 64); err == nil {
+						figures[r.Alert+r.Record] = append(figures[r.Alert+r.Record], v)
 					}
 				}
 			}

@@ -14,151 +14,60 @@ import (
 	"testing/fstest"
 	"time"
 
-	"github.com/VictoriaMetrics/VictoriaMetrics/lib/prompb"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
 
 	"github.com/plimsoll/plimsoll/collector/internal/engine"
 	"github.com/plimsoll/plimsoll/collector/internal/grafana/grafanatest"
+	"github.com/plimsoll/plimsoll/collector/internal/grafana/paneltest"
+	"github.com/plimsoll/plimsoll/collector/internal/rules"
 	"github.com/plimsoll/plimsoll/dashboards"
 )
 
-// world is what one kind of host sends: the series of its nodes and containers, by name and labels, with what they
-// grow by in a second (counters) or stand at (gauges).
-type world struct {
-	name   string
-	age    time.Duration // how long before now its samples end; worlds do not see each other's last day
-	series []prompb.TimeSeries
+// seen is a world and when it is looked at.
+type seen struct {
+	*paneltest.World
+	end time.Time
 }
 
-func (w *world) add(growth, start float64, metric string, labels ...string) {
-	ts := prompb.TimeSeries{Labels: []prompb.Label{{Name: "__name__", Value: metric}}}
-	for i := 0; i+1 < len(labels); i += 2 {
-		if labels[i+1] != "" {
-			ts.Labels = append(ts.Labels, prompb.Label{Name: labels[i], Value: labels[i+1]})
-		}
-	}
-	end := time.Now().Add(-w.age)
-	for back := 30; back >= 0; back -= 15 { // what there is thirty seconds after the first sample
-		ts.Samples = append(ts.Samples, prompb.Sample{
-			Value:     start + growth*float64(30-back),
-			Timestamp: end.Add(-time.Duration(back) * time.Second).UnixMilli(),
-		})
-	}
-	w.series = append(w.series, ts)
-}
-
-func (w *world) node(site ...string) {
-	w.add(0, 8, "machine_cpu_cores", site...)
-	w.add(0, 16<<30, "machine_memory_bytes", site...)
-	root := append([]string{"id", "/"}, site...)
-	w.add(1.5, 100, "container_cpu_usage_seconds_total", root...)
-	w.add(0, 4<<30, "container_memory_working_set_bytes", root...)
-	w.add(0, 1, "plimsoll_agent_build_info", append([]string{"version", "1"}, site...)...)
-	w.add(0, 15, "plimsoll_agent_remote_write_lag_seconds", site...)
-	w.add(0, 4096, "plimsoll_agent_spool_bytes", site...)
-	w.add(0, 0, "plimsoll_agent_samples_dropped_total", append([]string{"reason", "spool_age"}, site...)...)
-}
-
-// container adds what every kernel and engine gives for a container.
-func (w *world) container(labels ...string) {
-	gauge := func(metric string, v float64) { w.add(0, v, metric, labels...) }
-	counter := func(metric string, perSecond float64) { w.add(perSecond, 0, metric, labels...) }
-	counter("container_cpu_usage_seconds_total", 0.5)
-	counter("container_cpu_user_seconds_total", 0.4)
-	counter("container_cpu_system_seconds_total", 0.1)
-	gauge("container_memory_working_set_bytes", 64<<20)
-	gauge("container_memory_rss", 32<<20)
-	gauge("container_memory_cache", 40<<20)
-	gauge("container_memory_mapped_file", 1<<20)
-	gauge("container_memory_unreclaimable_bytes", 36<<20)
-	gauge("container_spec_cpu_period", 100000)
-	gauge("container_threads", 7)
-	gauge("container_start_time_seconds", float64(time.Now().Add(-w.age-time.Hour).Unix()))
-	gauge("container_last_seen", float64(time.Now().Add(-w.age).Unix()))
-	gauge("container_health_state", -1)
-	counter("container_oom_events_total", 0)
-	counter("container_restarts_total", 0)
-	w.add(0.1, 0, "container_memory_failures_total", append([]string{"failure_type", "pgmajfault", "scope", "container"}, labels...)...)
-}
-
-func (w *world) limits(labels ...string) {
-	w.add(0, 100000, "container_spec_cpu_quota", labels...)
-	w.add(0, 128<<20, "container_spec_memory_limit_bytes", labels...)
-	w.add(0, 100, "container_threads_max", labels...)
-	w.add(10, 0, "container_cpu_cfs_periods_total", labels...)
-	w.add(1, 0, "container_cpu_cfs_throttled_periods_total", labels...)
-}
-
-func (w *world) network(labels ...string) {
-	for _, direction := range []string{"receive", "transmit"} {
-		for _, what := range []string{"bytes", "packets", "errors", "packets_dropped"} {
-			w.add(100, 0, "container_network_"+direction+"_"+what+"_total", append([]string{"interface", "eth0"}, labels...)...)
-		}
-	}
-}
-
-func (w *world) pressure(labels ...string) {
-	for _, what := range []string{"cpu", "memory", "io"} {
-		w.add(0.05, 0, "container_pressure_"+what+"_waiting_seconds_total", labels...)
-		w.add(0.01, 0, "container_pressure_"+what+"_stalled_seconds_total", labels...)
-	}
-}
-
-func (w *world) blockIO(labels ...string) {
-	w.add(1000, 0, "container_fs_reads_bytes_total", append([]string{"device", "/dev/vda"}, labels...)...)
-	w.add(2000, 0, "container_fs_writes_bytes_total", append([]string{"device", "/dev/vda"}, labels...)...)
-}
-
-// worlds: the poorest host there is, and two complete ones.
-func worlds() []*world {
+// worlds are days apart: they do not see each other's last day.
+func worlds() []seen {
 	const day = 24 * time.Hour
-
-	docker := &world{name: "plain Docker, cgroup v1, no site, no limits, no pressure, no block I/O, host network", age: 8 * day}
-	docker.node("node", "host1")
-	for _, name := range []string{"adminer", "cron"} {
-		labels := []string{"project", "unassigned", "node", "host1", "workload", name, "container", name, "id", "/docker/" + name, "name", name, "image", "img"}
-		docker.container(labels...)
-		docker.add(0, 0, "container_spec_memory_limit_bytes", labels...)
-		docker.add(0, 0, "container_memory_failcnt", labels...)
-	}
-
-	swarm := &world{name: "Swarm, hybrid", age: 4 * day}
-	for _, node := range []string{"m1", "w1"} {
-		swarm.node("node", node, "idc", "east", "cluster", "swarm1")
-		for _, slot := range []string{"1", "2"} {
-			labels := []string{"project", "shop", "idc", "east", "cluster", "swarm1", "node", node, "namespace", "shop", "workload", "api",
-				"pod", "api." + slot, "container", "api", "id", "/docker/" + node + slot, "name", "shop_api." + slot, "image", "img"}
-			swarm.container(labels...)
-			swarm.limits(labels...)
-			swarm.network(labels...)
-			swarm.pressure(labels...)
+	now := time.Now().Truncate(time.Second)
+	all := []seen{}
+	for age, world := range map[time.Duration]func(time.Time) *paneltest.World{24 * day: paneltest.Docker, 12 * day: paneltest.Swarm, 0: paneltest.Kubernetes} {
+		end := now.Add(-age)
+		w := world(end.Add(-30 * time.Second)) // what there is thirty seconds after the first sample
+		w.Collector()
+		if age == 0 {
+			w.Firing("ContainerUnhealthy", "severity", "warning", "project", "pay", "idc", "west", "cluster", "k1", "node", "n1", "workload", "ledger", "container", "ledger")
 		}
+		all = append(all, seen{w, end})
 	}
-
-	k8s := &world{name: "Kubernetes, cgroup v2"}
-	k8s.node("node", "n1", "idc", "west", "cluster", "k1")
-	labels := []string{"project", "pay", "idc", "west", "cluster", "k1", "node", "n1", "namespace", "pay", "workload", "ledger",
-		"pod", "ledger-1", "container", "ledger", "id", "/kubepods/1", "name", "k8s_ledger", "image", "img"}
-	k8s.container(labels...)
-	k8s.limits(labels...)
-	k8s.network(labels...)
-	k8s.pressure(labels...)
-	k8s.blockIO(labels...)
-	k8s.add(0, 0, "container_memory_swap", labels...)
-	k8s.add(0, 64<<20, "container_memory_max_usage_bytes", labels...)
-	k8s.add(0, 1, "ALERTS", "alertname", "ContainerUnhealthy", "alertstate", "firing", "severity", "warning", "project", "pay", "idc", "west", "cluster", "k1", "container", "ledger")
-
-	all := []*world{docker, swarm, k8s}
-	for _, w := range all {
-		w.add(1000, 0, "plimsoll_collector_samples_ingested_total", "collector", "c1")
-		w.add(0, 0, "plimsoll_collector_samples_rejected_total", "collector", "c1", "reason", "bad_label")
-	}
+	slices.SortFunc(all, func(a, b seen) int { return a.end.Compare(b.end) })
 	return all
+}
+
+// record evaluates the recording rules as often as the longest chain of them needs.
+func record(t *testing.T, e *engine.Engine, at time.Time) {
+	t.Helper()
+	quiet := slog.New(slog.DiscardHandler)
+	m, err := rules.New(rules.Config{Builtin: paneltest.Recording(t)}, rules.Ports{
+		Query: rules.Queries(e.Query), Append: e.Append, Flush: e.Flush, Notify: func(context.Context, ...*model.Alert) error { return nil },
+	}, quiet, prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ago := 5 * time.Second; ago >= 0; ago -= time.Second {
+		m.Evaluate(t.Context(), at.Add(-ago))
+		e.Flush()
+	}
 }
 
 var alreadyOpened atomic.Bool
 
 // TestEveryPanelHasData runs every query of every dashboard against the engine with what different hosts send, thirty
-// seconds after their first sample and without any recorded series.
+// seconds after their first sample.
 func TestEveryPanelHasData(t *testing.T) {
 	t.Parallel()
 	dir, err := os.MkdirTemp("", "dashboards")
@@ -180,20 +89,21 @@ func TestEveryPanelHasData(t *testing.T) {
 	})
 	all := worlds()
 	for _, w := range all {
-		if err := e.Append(w.series); err != nil {
+		if err := e.Append(w.Series(w.end, 15*time.Second)); err != nil {
 			t.Fatal(err)
 		}
+		e.Flush()
+		record(t, e, w.end)
 	}
-	e.Flush()
 
 	for _, w := range all {
-		for _, container := range containersOf(w) {
-			t.Run(w.name+"/"+container, func(t *testing.T) {
-				findings, err := dashboards.Check(t.Context(), dashboards.FS(), ask(e, time.Now().Add(-w.age), container))
+		for _, container := range w.Containers {
+			t.Run(w.Name+"/"+container, func(t *testing.T) {
+				findings, err := dashboards.Check(t.Context(), dashboards.FS(), ask(e, w.end, container))
 				if err != nil {
 					t.Fatal(err)
 				}
-				if len(findings) < 80 {
+				if len(findings) < 300 {
 					t.Errorf("only %d queries", len(findings))
 				}
 				for _, f := range findings {
@@ -209,18 +119,6 @@ func TestEveryPanelHasData(t *testing.T) {
 	t.Run("through Grafana", func(t *testing.T) { testThroughGrafana(t, e) })
 }
 
-func containersOf(w *world) []string {
-	var names []string
-	for _, ts := range w.series {
-		for _, l := range ts.Labels {
-			if l.Name == "container" && !slices.Contains(names, l.Value) {
-				names = append(names, l.Value)
-			}
-		}
-	}
-	return names
-}
-
 // ask queries the engine at a time; where the dashboard looks for a container to show, it finds this one.
 func ask(e *engine.Engine, at time.Time, container string) dashboards.Instant {
 	return func(ctx context.Context, expr string) ([]map[string]string, error) {
@@ -231,7 +129,7 @@ func ask(e *engine.Engine, at time.Time, container string) dashboards.Instant {
 			for _, l := range s.Labels {
 				labels[l.Name] = l.Value
 			}
-			if !strings.HasPrefix(expr, "container_start_time_seconds{") || labels["container"] == container {
+			if !strings.HasPrefix(expr, "count by (container)") || labels["container"] == container {
 				found = append(found, labels)
 			}
 		}
@@ -239,22 +137,21 @@ func ask(e *engine.Engine, at time.Time, container string) dashboards.Instant {
 	}
 }
 
-func testFigures(t *testing.T, e *engine.Engine, all []*world) {
-	value := func(w *world, dashboard, panel, ref string) float64 {
+func testFigures(t *testing.T, e *engine.Engine, all []seen) {
+	value := func(w seen, dashboard, panel, ref string) float64 {
 		t.Helper()
 		loaded, err := dashboards.Load(dashboards.FS())
 		if err != nil {
 			t.Fatal(err)
 		}
-		at := time.Now().Add(-w.age)
 		for _, d := range loaded {
-			queries, err := d.Queries(t.Context(), ask(e, at, containersOf(w)[0]))
+			queries, err := d.Queries(t.Context(), ask(e, w.end, w.Containers[0]))
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, q := range queries {
 				if d.UID == dashboard && q.Panel == panel && q.RefID == ref {
-					series, err := e.Query(t.Context(), q.Expr, at)
+					series, err := e.Query(t.Context(), q.Expr, w.end)
 					if err != nil || len(series) == 0 {
 						t.Fatalf("%s: %v, %d series", q.Expr, err, len(series))
 					}
@@ -266,10 +163,10 @@ func testFigures(t *testing.T, e *engine.Engine, all []*world) {
 		return 0
 	}
 	docker, swarm, k8s := all[0], all[1], all[2]
-	f := func(w *world, dashboard, panel, ref string, want float64) {
+	f := func(w seen, dashboard, panel, ref string, want float64) {
 		t.Helper()
 		if got := value(w, dashboard, panel, ref); got < want-1e-6 || got > want+1e-6 {
-			t.Errorf("%s: %s, %q, %s is %v, want %v", w.name, dashboard, panel, ref, got, want)
+			t.Errorf("%s: %s, %q, %s is %v, want %v", w.Name, dashboard, panel, ref, got, want)
 		}
 	}
 	f(docker, "cont-fleet", "Containers running", "A", 2)
@@ -357,7 +254,7 @@ func testThroughGrafana(t *testing.T, e *engine.Engine) {
 // rawExpr is the target's expression with the dashboard's variables written in, and Grafana's own left to Grafana.
 func rawExpr(t *testing.T, d dashboards.Dashboard, q dashboards.Query) string {
 	t.Helper()
-	values := map[string]string{"container": "ledger"}
+	values := map[string]string{"container": "ledger", "workload": "ledger", "node": "n1"}
 	for _, v := range d.Variables {
 		if v.IncludeAll {
 			values[v.Name] = v.AllValue

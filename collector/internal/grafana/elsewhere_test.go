@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -129,7 +130,7 @@ func testDown(t *testing.T, g *grafanatest.Server) {
 	go func() { _ = server.Serve(listener) }()
 	defer server.Close()
 	eventually(t, "the dashboards", func() bool { return metric(t, reg, "up") == 1 })
-	if said := log.String(); !strings.Contains(said, "created=4") || !strings.Contains(said, "as shipped again") {
+	if said := log.String(); !strings.Contains(said, fmt.Sprintf("created=%d", everything)) || !strings.Contains(said, "as shipped again") {
 		t.Errorf("the log:\n%s", said)
 	}
 	stop()

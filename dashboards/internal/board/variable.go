@@ -12,7 +12,7 @@ import (
 type Variable struct {
 	Name     string // also how expressions name it: $name
 	Label    string // what the reader sees
-	Selector string // the series whose label values are offered; may use the variables before it
+	Selector string // the series whose values of the label Name are offered; may use the variables before it
 	Choice   Choice
 }
 
@@ -21,11 +21,14 @@ type Choice int
 
 const (
 	Any Choice = iota // several, or All, which is the regular expression .* and so matches a missing label too
-	One               // exactly one; the first is taken when the page opens without one
+	One               // exactly one, of those that are there at the end of the time range; the first when the page opens without one
 )
 
 func (v Variable) builder() cog.Builder[dashboard.VariableModel] {
 	query := fmt.Sprintf("label_values(%s, %s)", v.Selector, v.Name)
+	if v.Choice == One { // label_values would offer, and at first take, what ended within the time range too
+		query = fmt.Sprintf("query_result(count by (%s) (%s))", v.Name, v.Selector)
+	}
 	b := dashboard.NewQueryVariableBuilder(v.Name).
 		Label(v.Label).
 		Datasource(datasource()).
@@ -34,7 +37,7 @@ func (v Variable) builder() cog.Builder[dashboard.VariableModel] {
 		Refresh(dashboard.VariableRefreshOnTimeRangeChanged).
 		Sort(dashboard.VariableSortAlphabeticalCaseInsensitiveAsc)
 	if v.Choice == One {
-		return b.IncludeAll(false).Multi(false)
+		return b.Regex(fmt.Sprintf(`/%s="([^"]+)"/`, v.Name)).IncludeAll(false).Multi(false)
 	}
 	selected := true
 	return b.IncludeAll(true).AllValue(".*").Multi(true).Current(dashboard.VariableOption{
