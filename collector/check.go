@@ -35,7 +35,7 @@ func checkConfig(args []string, stdout io.Writer) error {
 	_, err := access.New(cfg.access(), quiet, reg)
 	faults := []error{err, cfg.engine().Check(), cfg.limits().Check()}
 	routing := cfg.notify(alerts.FS(), cfg.reachedAt("http://"+cfg.listen))
-	if cfg.oncallFile != "" || cfg.amConfig != "" {
+	if cfg.oncallFile != "" || cfg.amConfig != "" || len(cfg.am.URLs) > 0 {
 		faults = append(faults, notify.Check(routing))
 	}
 	if cfg.projectMap != "" {

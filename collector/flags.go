@@ -42,7 +42,7 @@ type config struct {
 	builtinRules  bool
 	oncallFile    string
 	amConfig      string
-	amURL         string
+	am            notify.Remote
 	grafanaURL    string
 	grafanaToken  string
 	grafanaFolder string
@@ -99,7 +99,13 @@ func (cfg *config) flags() *settings.Set {
 	f.BoolVar(&cfg.builtinRules, "rules.builtin", cfg.builtinRules, "evaluate the built-in rules")
 	f.StringVar(&cfg.oncallFile, "oncall", cfg.oncallFile, "oncall.yaml `file` that says who is told what (default: alerts are shown, nobody is notified)")
 	f.StringVar(&cfg.amConfig, "alertmanager.config", cfg.amConfig, "alertmanager.yml `file` for the Alertmanager inside, instead of --oncall")
-	f.StringVar(&cfg.amURL, "alertmanager.url", cfg.amURL, "`URL` of an Alertmanager outside, which then gets the alerts instead")
+	f.Var((*settings.Strings)(&cfg.am.URLs), "alertmanager.url", "`URL` of an Alertmanager outside, which then gets the alerts instead; repeatable, once for each member of a cluster")
+	f.StringVar(&cfg.am.TokenFile, "alertmanager.token-file", cfg.am.TokenFile, "`file` with the bearer token for --alertmanager.url")
+	f.StringVar(&cfg.am.Username, "alertmanager.username", cfg.am.Username, "`name` for basic authentication at --alertmanager.url")
+	f.StringVar(&cfg.am.PasswordFile, "alertmanager.password-file", cfg.am.PasswordFile, "`file` with its password")
+	f.StringVar(&cfg.am.CAFile, "alertmanager.tls.ca", cfg.am.CAFile, "PEM `file` with the authorities for --alertmanager.url (default: the system's)")
+	f.StringVar(&cfg.am.CertFile, "alertmanager.tls.cert", cfg.am.CertFile, "PEM `file` with the client certificate for --alertmanager.url")
+	f.StringVar(&cfg.am.KeyFile, "alertmanager.tls.key", cfg.am.KeyFile, "PEM `file` with its key")
 	f.StringVar(&cfg.grafanaURL, "grafana.url", cfg.grafanaURL, "`URL` of a Grafana to publish the dashboards to")
 	f.StringVar(&cfg.grafanaToken, "grafana.token-file", cfg.grafanaToken, "`file` with the token of a Grafana service account")
 	f.StringVar(&cfg.grafanaFolder, "grafana.folder", cfg.grafanaFolder, "`title` of the folder in Grafana")
@@ -140,10 +146,12 @@ func (cfg *config) parse(args []string, stdout io.Writer) error {
 	} else if err != nil {
 		return err
 	}
-	for name, value := range map[string]string{"external-url": cfg.externalURL, "alertmanager.url": cfg.amURL, "grafana.url": cfg.grafanaURL, "grafana.datasource-url": cfg.sourceURL} {
-		u, err := url.Parse(value)
-		if value != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
-			return fmt.Errorf("--%s=%q is not an absolute http or https URL", name, value)
+	for name, values := range map[string][]string{"external-url": {cfg.externalURL}, "alertmanager.url": cfg.am.URLs, "grafana.url": {cfg.grafanaURL}, "grafana.datasource-url": {cfg.sourceURL}} {
+		for _, value := range values {
+			u, err := url.Parse(value)
+			if value != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+				return fmt.Errorf("--%s=%q is not an absolute http or https URL", name, value)
+			}
 		}
 	}
 	positive := map[string]int{"write-body": int(cfg.limitBody), "write-decoded": int(cfg.limitDecoded), "future": int(cfg.limitFuture), "query-duration": int(cfg.limitQuery), "silence-duration": int(cfg.limitSilence), "free-disk": int(cfg.limitFreeDisk),
@@ -162,8 +170,10 @@ func (cfg *config) parse(args []string, stdout io.Writer) error {
 		return fmt.Errorf("--journal.max-bytes=%s is below 1MiB", cfg.journalMaxBytes.String())
 	}
 	switch {
-	case cfg.oncallFile != "" && cfg.amConfig != "", cfg.oncallFile != "" && cfg.amURL != "", cfg.amConfig != "" && cfg.amURL != "":
+	case cfg.oncallFile != "" && cfg.amConfig != "", (cfg.oncallFile != "" || cfg.amConfig != "") && len(cfg.am.URLs) > 0:
 		return errors.New("--oncall, --alertmanager.config and --alertmanager.url exclude each other: give one")
+	case len(cfg.am.URLs) == 0 && cfg.am.TokenFile+cfg.am.Username+cfg.am.PasswordFile+cfg.am.CAFile+cfg.am.CertFile+cfg.am.KeyFile != "":
+		return errors.New("--alertmanager.token-file, --alertmanager.username, --alertmanager.password-file and --alertmanager.tls.* need --alertmanager.url")
 	case cfg.grafanaURL == "" && cfg.grafanaToken != "":
 		return errors.New("--grafana.token-file needs --grafana.url")
 	case cfg.logFormat != "text" && cfg.logFormat != "json":
@@ -205,7 +215,7 @@ func (cfg *config) census() ingest.CensusConfig {
 }
 
 func (cfg *config) notify(builtin fs.FS, external string) notify.Config {
-	return notify.Config{DataDir: filepath.Join(cfg.dataDir, "alertmanager"), OncallFile: cfg.oncallFile, ConfigFile: cfg.amConfig, RemoteURL: cfg.amURL, ExternalURL: external,
+	return notify.Config{DataDir: filepath.Join(cfg.dataDir, "alertmanager"), OncallFile: cfg.oncallFile, ConfigFile: cfg.amConfig, Remote: cfg.am, ExternalURL: external,
 		EventAlerts: func() []string { return rules.EventAlerts(cfg.rules(builtin, external)) }, MaxSilence: time.Duration(cfg.limitSilence)}
 }
 

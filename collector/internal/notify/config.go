@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/alertmanager/dispatch"
 	amnotify "github.com/prometheus/alertmanager/notify"
 	"github.com/prometheus/alertmanager/template"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/plimsoll/plimsoll/collector/internal/oncall"
@@ -42,6 +43,10 @@ func (e *ParseError) Unwrap() error { return e.Err }
 // Check reads the files of cfg with their templates and receivers as Open would.
 func Check(cfg Config) error {
 	quiet := slog.New(slog.DiscardHandler)
+	if len(cfg.Remote.URLs) > 0 {
+		_, err := openRemote(cfg.withDefaults(), quiet, prometheus.NewRegistry())
+		return err
+	}
 	conf, err := load(cfg)
 	if err != nil {
 		return err

@@ -15,9 +15,9 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// Config says where alerts go. One of OncallFile, ConfigFile and RemoteURL, or none of them.
+// Config says where alerts go. One of OncallFile, ConfigFile and Remote, or none of them.
 type Config struct {
-	// DataDir is where silences and the log of notifications are kept. Required unless RemoteURL is set.
+	// DataDir is where silences and the log of notifications are kept. Required unless Remote has a URL.
 	DataDir string
 	// OncallFile is an oncall.yaml, see package oncall.
 	OncallFile string
@@ -26,8 +26,8 @@ type Config struct {
 	EventAlerts func() []string
 	// ConfigFile is an alertmanager.yml. Without it and OncallFile alerts are grouped, inhibited and shown, and nobody is notified.
 	ConfigFile string
-	// RemoteURL is an external Alertmanager, for example http://alertmanager:9093.
-	RemoteURL string
+	// Remote is an external Alertmanager that gets the alerts instead.
+	Remote Remote
 	// ExternalURL is where users reach the collector, for links in notifications.
 	ExternalURL string
 	// SnapshotInterval is how often the files of silences and of the log of notifications are written anew, without what
@@ -42,8 +42,6 @@ type Config struct {
 	// MaxSilences bounds the silences, MaxSilenceBytes the size of one. Defaults 10,000 and 64 KiB.
 	MaxSilences     int
 	MaxSilenceBytes int
-	// RemoteTimeout bounds one request to RemoteURL. Default 10 s.
-	RemoteTimeout time.Duration
 }
 
 func (c Config) withDefaults() Config {
@@ -53,7 +51,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.MaxSilence, 30*24*time.Hour)
 	setDefault(&c.MaxSilences, 10_000)
 	setDefault(&c.MaxSilenceBytes, 64<<10)
-	setDefault(&c.RemoteTimeout, 10*time.Second)
+	setDefault(&c.Remote.Timeout, 10*time.Second)
 	return c
 }
 
@@ -80,8 +78,8 @@ type Manager struct{ to destination }
 func Open(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Manager, error) {
 	cfg = cfg.withDefaults()
 	given := 0
-	for _, setting := range []string{cfg.OncallFile, cfg.ConfigFile, cfg.RemoteURL} {
-		if setting != "" {
+	for _, setting := range []bool{cfg.OncallFile != "", cfg.ConfigFile != "", len(cfg.Remote.URLs) > 0} {
+		if setting {
 			given++
 		}
 	}
@@ -92,8 +90,8 @@ func Open(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Manager, er
 		to  destination
 		err error
 	)
-	if cfg.RemoteURL != "" {
-		to, err = openRemote(cfg, reg)
+	if len(cfg.Remote.URLs) > 0 {
+		to, err = openRemote(cfg, log, reg)
 	} else {
 		to, err = openEmbedded(cfg, log, reg)
 	}

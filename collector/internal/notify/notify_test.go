@@ -368,7 +368,7 @@ func TestAnExternalAlertmanagerGetsTheAlertsAndTheAPIRequests(t *testing.T) {
 		fmt.Fprint(w, "busy")
 	}))
 	defer am.Close()
-	m, reg, _ := open(t, notify.Config{RemoteURL: am.URL})
+	m, reg, _ := open(t, notify.Config{Remote: notify.Remote{URLs: []string{am.URL}}})
 
 	put(t, m, oomAlert(time.Now().Add(time.Hour)))
 	posted := <-got
@@ -388,15 +388,23 @@ func TestAnExternalAlertmanagerGetsTheAlertsAndTheAPIRequests(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "503") || !strings.Contains(err.Error(), "busy") {
 		t.Errorf("error is %v", err)
 	}
-	if sent, failed := counters(t, reg, "external"); sent != 2 || failed != 1 {
+	if sent, failed := counters(t, reg, strings.TrimPrefix(am.URL, "http://")); sent != 2 || failed != 1 {
 		t.Errorf("%v posts, %v failed; want 2 and 1", sent, failed)
 	}
 }
 
 func TestWrongSettingsAreRefused(t *testing.T) {
 	for _, cfg := range []notify.Config{
-		{RemoteURL: "alertmanager:9093"},
-		{RemoteURL: "http://x", ConfigFile: "y"},
+		{Remote: notify.Remote{URLs: []string{"alertmanager:9093"}}},
+		{Remote: notify.Remote{URLs: []string{"http://x"}}, ConfigFile: "y"},
+		{Remote: notify.Remote{URLs: []string{"http://x:9093", "http://x:9093/"}}},
+		{Remote: notify.Remote{URLs: []string{"http://x"}, TokenFile: "/nonexistent"}},
+		{Remote: notify.Remote{URLs: []string{"http://x"}, TokenFile: "/dev/null"}},
+		{Remote: notify.Remote{URLs: []string{"http://x"}, Username: "u"}},
+		{Remote: notify.Remote{URLs: []string{"http://x"}, Username: "u", PasswordFile: "/proc/version", TokenFile: "/proc/version"}},
+		{Remote: notify.Remote{URLs: []string{"http://x"}, CertFile: "/proc/version"}},
+		{Remote: notify.Remote{URLs: []string{"http://x"}, CAFile: "/proc/version"}},
+		{Remote: notify.Remote{URLs: []string{"http://x"}, CAFile: "/nonexistent"}},
 		{DataDir: "/proc/nonexistent"},
 		{DataDir: os.TempDir(), ConfigFile: "/nonexistent.yml"},
 	} {
