@@ -75,6 +75,7 @@ func (c *collector) run(ctx context.Context) error {
 	guard(&early, failed, c.scraper.Run)
 	guard(&early, failed, c.presence.Run)
 	guard(&early, failed, c.reloadOnHangup)
+	guard(&early, failed, c.access.Run)
 	if c.publisher != nil {
 		guard(&early, failed, c.publisher.Run)
 	}

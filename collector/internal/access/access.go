@@ -1,8 +1,9 @@
 // Package access decides who may do what over HTTP: loopback is open, everything else needs tokens, client certificates or a spoken-out wish to be open.
 //
-// A token has scopes: write (remote write), read (queries, dashboards, alerts, metrics) and admin (reload, silences,
-// profiles, and the other two). A caller with a client certificate and no tokens file has all of them. Where both are
-// configured a caller needs both.
+// An entry of the tokens file has scopes: write (remote write), read (queries, dashboards, alerts, metrics), silence (make and
+// end silences) and admin (reload, profiles, alerts by hand, and all of the others). It may be bound further: what it writes to
+// some data centres, clusters and nodes; what it reads and silences to some projects. It is met by a secret, by a client
+// certificate, or by both together. A caller with a client certificate and no tokens file has all scopes.
 package access
 
 import (
@@ -15,10 +16,16 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/plimsoll/plimsoll/collector/internal/view"
 )
 
 // ErrConfig is wrong or missing configuration; the message says which flag or file:line.
@@ -29,9 +36,10 @@ type Scope string
 
 // The scopes of requests. Admin includes the others.
 const (
-	Write Scope = "write"
-	Read  Scope = "read"
-	Admin Scope = "admin"
+	Write   Scope = "write"
+	Read    Scope = "read"
+	Silence Scope = "silence"
+	Admin   Scope = "admin"
 	// Known is met by every token that is known, whatever its scopes.
 	Known Scope = "known"
 )
@@ -48,6 +56,8 @@ type Config struct {
 	Anonymous bool
 	// Certificate and Key are PEM files of the server; both or none.
 	Certificate, Key string
+	// Now is the clock. Default time.Now.
+	Now func() time.Time
 }
 
 // Access is the decision. Reload replaces tokens and certificate; the old ones stay when the new are wrong.
@@ -55,8 +65,13 @@ type Access struct {
 	cfg      Config
 	log      *slog.Logger
 	refused  *prometheus.CounterVec
+	valid    prometheus.Gauge
+	failures *failures
 	tokens   atomic.Pointer[[]token]
 	identity atomic.Pointer[identity]
+
+	mu   sync.Mutex       // of a reload
+	read map[string]stamp // the files as Reload last looked at them
 }
 
 // New checks cfg and reads its files.
@@ -64,14 +79,19 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Access, erro
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	a := &Access{cfg: cfg, log: log, refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "plimsoll_collector_auth_refused_total", Help: "HTTP requests refused for want of a token (401) or of its scope (403)."}, []string{"code"})}
-	a.refused.WithLabelValues("401")
-	a.refused.WithLabelValues("403")
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	a := &Access{cfg: cfg, log: log, failures: newFailures(cfg.Now), refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "plimsoll_collector_auth_refused_total", Help: "HTTP requests refused for want of a token (401), of its scope (403), or after too many without a known token (429)."}, []string{"code"}),
+		valid: prometheus.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_collector_auth_files_valid", Help: "0 while the files of tokens and certificates are broken and older versions are in force."})}
+	for _, code := range []string{"401", "403", "429"} {
+		a.refused.WithLabelValues(code)
+	}
 	if err := a.Reload(); err != nil {
 		return nil, err
 	}
-	reg.MustRegister(a.refused)
+	reg.MustRegister(a.refused, a.valid)
 	return a, nil
 }
 
@@ -113,78 +133,143 @@ func isLoopback(listen string) (bool, error) {
 
 // Reload reads the files again.
 func (a *Access) Reload() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.read = a.cfg.stamps() // before the reading: what changes meanwhile is read again
+	if err := a.reload(); err != nil {
+		a.valid.Set(0)
+		a.log.Error("tokens and certificates stay as they were", "error", err)
+		return err
+	}
+	a.valid.Set(1)
+	return nil
+}
+
+func (a *Access) reload() error {
 	var tokens []token
 	if a.cfg.TokensFile != "" {
 		var err error
 		if tokens, err = readTokens(a.cfg.TokensFile); err != nil {
 			return fmt.Errorf("%w: --auth.tokens-file: %w", ErrConfig, err)
 		}
+		if i := slices.IndexFunc(tokens, func(t token) bool { return t.certificate.String() != "" }); i >= 0 && a.cfg.ClientCA == "" {
+			return fmt.Errorf("%w: --auth.tokens-file: %s: token %q is met by a certificate, which needs --tls.client-ca", ErrConfig, a.cfg.TokensFile, tokens[i].Name)
+		}
 	}
 	identity, err := readIdentity(a.cfg)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	if before := a.tokens.Load(); before != nil && a.cfg.TokensFile != "" {
+		a.log.Info("audit", "who", "the tokens file", "what", "tokens read again", "from", a.cfg.TokensFile, "tokens", len(tokens),
+			"new_or_changed", missingIn(tokens, *before), "gone_or_changed", missingIn(*before, tokens))
 	}
 	a.tokens.Store(&tokens)
 	a.identity.Store(identity)
 	return nil
 }
 
-// Require lets requests through to next that may do what scope says, and answers the others 401 or 403.
-func (a *Access) Require(scope Scope, next http.Handler) http.Handler {
-	if a.cfg.TokensFile == "" {
-		return next // TLS has seen to certificates
+// missingIn names the tokens of some that are not the same in others.
+func missingIn(some, others []token) []string {
+	var names []string
+	for _, t := range some {
+		if !slices.ContainsFunc(others, t.same) {
+			names = append(names, t.Name)
+		}
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		caller, known := a.identify(r)
-		switch {
-		case !known:
-			w.Header().Add("WWW-Authenticate", `Bearer realm="plimsoll"`)
-			if mode := r.Header.Get("Sec-Fetch-Mode"); mode == "" || mode == "navigate" {
-				// Not for a page's own requests: the browser would ask beside the page.
-				w.Header().Add("WWW-Authenticate", `Basic realm="plimsoll", charset="UTF-8"`)
-			}
-			a.refuse(w, r, http.StatusUnauthorized, "unauthorized", "a known token is needed: Authorization: Bearer TOKEN, or the token as the password of basic authentication")
-		case scope != Known && !caller.may(scope):
-			a.refuse(w, r, http.StatusForbidden, "forbidden", fmt.Sprintf("token %q has not the scope %s", caller.Name, scope))
-		default:
-			if caller.place != (Place{}) {
-				r = r.WithContext(context.WithValue(r.Context(), placeKey{}, caller.place))
+	return names
+}
+
+// Require lets requests through to next that may do what scope says, and answers the others 401, 403 or 429. A token that is
+// bound to projects is refused too, unless scope is Write: next knows nothing of projects.
+func (a *Access) Require(scope Scope, next http.Handler) http.Handler {
+	return a.require(scope, func(t token) string {
+		if t.view == nil || scope == Write {
+			return ""
+		}
+		return fmt.Sprintf("token %q reads %s, and this is not told by project", t.Name, t.view)
+	}, next)
+}
+
+// RequireNarrowed is Require for a next that shows a token that is bound to projects no more than the view in the
+// request's context.
+func (a *Access) RequireNarrowed(scope Scope, next http.Handler) http.Handler {
+	return a.require(scope, func(token) string { return "" }, next)
+}
+
+func (a *Access) require(scope Scope, tooNarrow func(token) string, next http.Handler) http.Handler {
+	next = a.audited(scope, next)
+	if a.cfg.TokensFile == "" {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if cert := certificateOf(r); cert != nil { // TLS has seen to it
+				r = r.WithContext(context.WithValue(r.Context(), callerKey{}, Caller{Name: cert.Subject.CommonName}))
 			}
 			next.ServeHTTP(w, r)
+		})
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		t, known := a.identify(r)
+		if !known {
+			a.refuseUnknown(w, r)
+			return
 		}
+		reason := tooNarrow(t)
+		if scope != Known && !t.may(scope) {
+			reason = fmt.Sprintf("token %q has not the scope %s", t.Name, scope)
+		}
+		if reason != "" {
+			if changes(scope, r) {
+				a.audit(r, t.Name, http.StatusForbidden)
+			}
+			a.refuse(w, r, http.StatusForbidden, "forbidden", reason)
+			return
+		}
+		ctx := context.WithValue(r.Context(), callerKey{}, t.Caller)
+		if t.view != nil {
+			ctx = view.With(ctx, t.view)
+		}
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 
-// Place is where the senders that share a token stand: the data centre and the cluster for series that come without them.
-type Place struct{ IDC, Cluster string }
-
-type placeKey struct{}
-
-// PlaceOf is the place of the token that came with a request, zero without one.
-func PlaceOf(r *http.Request) Place {
-	p, _ := r.Context().Value(placeKey{}).(Place)
-	return p
+// refuseUnknown answers a request without a known token.
+func (a *Access) refuseUnknown(w http.ResponseWriter, r *http.Request) {
+	if wait := a.failures.note(r); wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
+		a.refuse(w, r, http.StatusTooManyRequests, "too_many_requests", "too many requests without a known token came from this address; one with a known token is served")
+		return
+	}
+	w.Header().Add("WWW-Authenticate", `Bearer realm="plimsoll"`)
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode == "" || mode == "navigate" {
+		// Not for a page's own requests: the browser would ask beside the page.
+		w.Header().Add("WWW-Authenticate", `Basic realm="plimsoll", charset="UTF-8"`)
+	}
+	a.refuse(w, r, http.StatusUnauthorized, "unauthorized", "a known token is needed: Authorization: Bearer TOKEN, or the token as the password of basic authentication")
 }
 
 func (a *Access) refuse(w http.ResponseWriter, r *http.Request, code int, kind, text string) {
-	a.refused.WithLabelValues(fmt.Sprint(code)).Inc()
+	a.refused.WithLabelValues(strconv.Itoa(code)).Inc()
 	a.log.Debug("request refused", "code", code, "path", r.URL.Path, "from", r.RemoteAddr)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	fmt.Fprintf(w, `{"status":"error","errorType":%q,"error":%q}`+"\n", kind, text)
 }
 
-// identify finds the token of r. Every known token is compared, each in constant time, so that the time taken says
-// nothing about them.
+// identify finds the entry that a request meets. Every one is compared, each in constant time, so that the time taken says
+// nothing about them. One that asks for a secret and a certificate goes before one that asks for less.
 func (a *Access) identify(r *http.Request) (token, bool) {
-	secret := secretOf(r)
-	if secret == "" {
-		return token{}, false
-	}
+	secret, given := secretOf(r)
 	sum := sha256.Sum256([]byte(secret))
+	var names []string
+	if cert := certificateOf(r); cert != nil {
+		names = namesIn(cert)
+	}
 	tokens, found := *a.tokens.Load(), -1
 	for i := range tokens {
-		if subtle.ConstantTimeCompare(sum[:], tokens[i].sum[:]) == 1 {
+		t := &tokens[i]
+		same := subtle.ConstantTimeCompare(sum[:], t.sum[:]) == 1
+		met := t.hasSecret == given && (!given || same) && (!t.hasCertificate() || slices.ContainsFunc(names, t.certificate.Match))
+		if met && (found < 0 || t.hasCertificate() && !tokens[found].hasCertificate()) {
 			found = i
 		}
 	}
@@ -194,13 +279,21 @@ func (a *Access) identify(r *http.Request) (token, bool) {
 	return tokens[found], true
 }
 
-func secretOf(r *http.Request) string {
+// secretOf is the secret of a request and whether it came with any authorization.
+func secretOf(r *http.Request) (secret string, given bool) {
+	header := r.Header.Values("Authorization")
+	if len(header) == 0 {
+		return "", false
+	}
+	if len(header) > 1 {
+		return "", true // which one counts would be a guess
+	}
 	if _, password, ok := r.BasicAuth(); ok {
-		return password
+		return password, true
 	}
-	scheme, secret, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	scheme, secret, ok := strings.Cut(header[0], " ")
 	if !ok || !strings.EqualFold(scheme, "Bearer") {
-		return ""
+		return "", true
 	}
-	return strings.TrimSpace(secret)
+	return strings.TrimSpace(secret), true
 }

@@ -89,7 +89,7 @@ func TestATokensFileThatIsWrongNamesItsLine(t *testing.T) {
 		"tokens:\n- name: a\n  sha256: 12\n  scopes: [read]":                                                                                `f:3: sha256 of token "a" is not 64 hex digits`,
 		"tokens:\n- name: a\n  sha256: " + sum + "\n  scopes: read":                                                                         `f:4: scopes of token "a" is not a list`,
 		"tokens:\n- name: a\n  sha256: " + sum + "\n  scopes: [read, all]":                                                                  `f:4: scope "all" of token "a" is none of`,
-		"tokens:\n- name: a\n  sha256: " + sum + "\n  projects: [shop]\n  scopes: [read]":                                                   `f:4: unknown field "projects"`,
+		"tokens:\n- name: a\n  sha256: " + sum + "\n  project: [shop]\n  scopes: [read]":                                                    `f:4: unknown field "project"`,
 		"tokens:\n- {name: a, sha256: " + sum + ", scopes: [read]}\n- {name: a, sha256: " + strings.Repeat("cd", 32) + ", scopes: [write]}": `f:3: name or sha256 of token "a" is also`,
 		"tokens:\n- name: a\n  name: b":                                                                                                     `f:3: field "name" comes twice`,
 	} {

@@ -12,18 +12,32 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/plimsoll/plimsoll/collector/internal/view"
 )
 
 // token is one entry of the tokens file. Its secret is not in the file, only the SHA-256 of it.
 type token struct {
-	Name   string
-	sum    [sha256.Size]byte
-	scopes []Scope
-	place  Place
+	Caller
+	hasSecret   bool
+	sum         [sha256.Size]byte
+	certificate view.Names // of which the caller's has one; none: no certificate is asked for
+	scopes      []Scope
+	view        *view.View // nil: everything
 }
 
 func (t token) may(scope Scope) bool {
 	return slices.Contains(t.scopes, scope) || slices.Contains(t.scopes, Admin)
+}
+
+func (t token) hasCertificate() bool { return t.certificate.String() != "" }
+
+// same tells whether two entries say the same.
+func (t token) same(other token) bool { return t.text() == other.text() }
+
+// text is all that an entry says.
+func (t token) text() string {
+	return fmt.Sprintf("%q %x %s %v %v %v %s", t.Name, t.sum, t.certificate, t.scopes, t.Place, t.Bounds, t.view)
 }
 
 // mostTokens bounds the file, as every request is compared with all of them.
@@ -33,9 +47,16 @@ const mostTokens = 10_000
 //
 //	tokens:
 //	  - name: agents of east
-//	    sha256: 64 hex digits, as `printf %s SECRET | sha256sum` prints
+//	    sha256: 64 hex digits, as `plimsoll-collector token new` prints
 //	    scopes: [write]
-//	    place: {idc: sh-east, cluster: k1}   # optional; for series that come without
+//	    place: {idc: sh-east, cluster: k1}            # optional; for series that come without
+//	    write: {idc: [sh-east], cluster: [k1, "k2-*"], otherwise: reject}   # optional; or overwrite
+//	  - name: the shop's team
+//	    sha256: …
+//	    certificate: ["*.shop.example"]               # beside sha256, or in place of it
+//	    scopes: [read, silence]
+//	    projects: [shop, "shop-*"]                    # optional
+//	    nodes: true                                   # optional; the nodes' series too
 //
 // Any other field is an error, so that no restriction someone wrote down is silently not applied.
 func readTokens(path string) ([]token, error) {
@@ -76,7 +97,7 @@ func parseTokens(path string, text []byte) ([]token, error) {
 			return nil, err
 		}
 		for _, earlier := range tokens {
-			if earlier.Name == t.Name || earlier.sum == t.sum {
+			if earlier.Name == t.Name || earlier.hasSecret && t.hasSecret && earlier.sum == t.sum {
 				return nil, fmt.Errorf("%s:%d: name or sha256 of token %q is also that of token %q", path, node.Line, t.Name, earlier.Name)
 			}
 		}
@@ -94,41 +115,65 @@ func atLine(path string, err error) error {
 }
 
 func parseToken(path string, node *yaml.Node) (token, error) {
-	fields, err := fieldsOf(path, node, "name", "sha256", "scopes", "place")
+	fields, err := fieldsOf(path, node, "name", "sha256", "certificate", "scopes", "place", "write", "projects", "nodes")
 	if err != nil {
 		return token{}, err
 	}
-	for _, name := range []string{"name", "sha256", "scopes"} {
+	for _, name := range []string{"name", "scopes"} {
 		if fields[name] == nil {
 			return token{}, fmt.Errorf("%s:%d: the token has no %s", path, node.Line, name)
 		}
 	}
-	t := token{Name: fields["name"].Value}
+	t := token{Caller: Caller{Name: fields["name"].Value}}
 	if fields["name"].Kind != yaml.ScalarNode || t.Name == "" {
 		return token{}, fmt.Errorf("%s:%d: the name is empty", path, fields["name"].Line)
 	}
-	sum, err := hex.DecodeString(fields["sha256"].Value)
-	if err != nil || len(sum) != sha256.Size {
-		return token{}, fmt.Errorf("%s:%d: sha256 of token %q is not %d hex digits", path, fields["sha256"].Line, t.Name, 2*sha256.Size)
+	if fields["sha256"] == nil && fields["certificate"] == nil {
+		return token{}, fmt.Errorf("%s:%d: the token has no sha256 and no certificate", path, node.Line)
 	}
-	copy(t.sum[:], sum)
-	scopes := fields["scopes"]
-	if scopes.Kind != yaml.SequenceNode || len(scopes.Content) == 0 {
-		return token{}, fmt.Errorf("%s:%d: scopes of token %q is not a list, for example [write, read]", path, scopes.Line, t.Name)
-	}
-	for _, s := range scopes.Content {
-		scope := Scope(s.Value)
-		if !slices.Contains([]Scope{Write, Read, Admin}, scope) {
-			return token{}, fmt.Errorf("%s:%d: scope %q of token %q is none of write, read, admin", path, s.Line, s.Value, t.Name)
-		}
-		t.scopes = append(t.scopes, scope)
-	}
-	if fields["place"] != nil {
-		if t.place, err = parsePlace(path, t.Name, fields["place"]); err != nil {
+	for _, parse := range []func(string, map[string]*yaml.Node) error{t.parseProof, t.parseScopes, t.parseReach} {
+		if err := parse(path, fields); err != nil {
 			return token{}, err
 		}
 	}
 	return t, nil
+}
+
+// parseProof reads what the caller must have.
+func (t *token) parseProof(path string, fields map[string]*yaml.Node) (err error) {
+	if hash := fields["sha256"]; hash != nil {
+		sum, err := hex.DecodeString(hash.Value)
+		if err != nil || len(sum) != sha256.Size {
+			return fmt.Errorf("%s:%d: sha256 of token %q is not %d hex digits", path, hash.Line, t.Name, 2*sha256.Size)
+		}
+		copy(t.sum[:], sum)
+		t.hasSecret = true
+	}
+	if names := fields["certificate"]; names != nil {
+		if t.certificate, err = parseNames(path, t.Name, "certificate", names); err != nil {
+			return err
+		}
+		if t.certificate.Match("") {
+			return fmt.Errorf("%s:%d: certificate of token %q: a name that any certificate has is none", path, names.Line, t.Name)
+		}
+	}
+	return nil
+}
+
+func (t *token) parseScopes(path string, fields map[string]*yaml.Node) error {
+	scopes := fields["scopes"]
+	if scopes.Kind != yaml.SequenceNode || len(scopes.Content) == 0 {
+		return fmt.Errorf("%s:%d: scopes of token %q is not a list, for example [write, read]", path, scopes.Line, t.Name)
+	}
+	for _, s := range scopes.Content {
+		scope := Scope(s.Value)
+		if !slices.Contains([]Scope{Write, Read, Silence, Admin}, scope) {
+			return fmt.Errorf("%s:%d: scope %q of token %q is none of write, read, silence, admin", path, s.Line, s.Value, t.Name)
+		}
+		t.scopes = append(t.scopes, scope)
+	}
+	t.Writes = t.may(Write)
+	return nil
 }
 
 // longestPlace bounds the names of a place, in bytes; they become label values.

@@ -1,15 +1,18 @@
 package engine
 
 import (
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/VictoriaMetrics/VictoriaMetrics/app/vmselect"
+
+	"github.com/plimsoll/plimsoll/collector/internal/view"
 )
 
-// ServeHTTP answers the Prometheus query API and the library's own page /vmui/, which asks under /prometheus/. What else
+// ServeHTTP answers, within the view of the request's context, the Prometheus query API and the library's own page /vmui/, which asks under /prometheus/. What else
 // the library would answer (deletion, snapshots, imports, cache resets, profiles) does not exist here.
 func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !serves(r.URL.Path) {
@@ -26,10 +29,29 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer e.leave()
-	askForNow(r, time.Now())
+	now := time.Now()
+	if v := view.Of(r.Context()); v != nil && !isPage(r.URL.Path) {
+		own, err := narrowed(r, v)
+		if err != nil {
+			badRequest(w, err)
+			return
+		}
+		if r = own; strings.HasSuffix(r.URL.Path, "/api/v1/metadata") {
+			e.metadata(w, r, now)
+			return
+		}
+	}
+	askForNow(r, now)
 	if !vmselect.RequestHandler(&ownWords{ResponseWriter: w, replace: limitNames()}, r) {
 		http.NotFound(w, r)
 	}
+}
+
+// badRequest answers as the Prometheus API does.
+func badRequest(w http.ResponseWriter, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusBadRequest)
+	_ = json.NewEncoder(w).Encode(map[string]string{"status": "error", "errorType": "bad_data", "error": err.Error()}) // a client that left is nobody to tell
 }
 
 // limitNames turns the library's settings in its errors into the settings an operator of the collector has.
@@ -80,9 +102,18 @@ func askForNow(r *http.Request, now time.Time) {
 	}
 }
 
+// isPage tells whether a path is of the library's own page, in which there is no data.
+func isPage(path string) bool {
+	switch path {
+	case "/vmui", "/prometheus/vmui/config.json", "/prometheus/vmui/custom-dashboards", "/prometheus/vmui/timezone":
+		return true
+	}
+	return strings.HasPrefix(path, "/vmui/") && !strings.Contains(path, "//")
+}
+
 func serves(path string) bool {
-	if path == "/vmui" || strings.HasPrefix(path, "/vmui/") || path == "/prometheus/vmui/config.json" {
-		return !strings.Contains(path, "//")
+	if isPage(path) {
+		return true
 	}
 	path = strings.TrimPrefix(path, "/prometheus")
 	switch path {

@@ -19,12 +19,12 @@ const instantStep = 5 * time.Minute
 // maxPointsPerSeries bounds a range answer, as the library's own HTTP API does.
 const maxPointsPerSeries = 30_000
 
-// Query evaluates expr (MetricsQL, a superset of PromQL) at one time; each series of the answer has one value.
+// Query evaluates expr (MetricsQL, a superset of PromQL) at one time, within the view of ctx; each series of the answer has one value.
 func (e *Engine) Query(ctx context.Context, expr string, at time.Time) ([]Series, error) {
 	return e.evaluate(ctx, expr, at, at, instantStep)
 }
 
-// QueryRange evaluates expr at from, from+step, … up to to. A series has no value where it has no sample.
+// QueryRange evaluates expr, within the view of ctx, at from, from+step, … up to to. A series has no value where it has no sample.
 func (e *Engine) QueryRange(ctx context.Context, expr string, from, to time.Time, step time.Duration) ([]Series, error) {
 	if step < time.Millisecond {
 		return nil, fmt.Errorf("%w: step %s is below 1ms", ErrQuery, step)
@@ -56,8 +56,13 @@ func (e *Engine) evaluate(ctx context.Context, expr string, from, to time.Time, 
 	if timeout <= 0 || ctx.Err() != nil {
 		return nil, fmt.Errorf("%w: %w", ErrQuery, context.Cause(ctx))
 	}
+	filters, err := filtersOf(ctx)
+	if err != nil {
+		return nil, err
+	}
 	ec := &promql.EvalConfig{
-		Start: from.UnixMilli(), End: to.UnixMilli(), Step: step.Milliseconds(),
+		EnforcedTagFilterss: filters,
+		Start:               from.UnixMilli(), End: to.UnixMilli(), Step: step.Milliseconds(),
 		MaxPointsPerSeries: maxPointsPerSeries,
 		Deadline:           searchutil.NewDeadline(time.Now(), timeout, "--limit.query-duration"),
 		RoundDigits:        100, // none

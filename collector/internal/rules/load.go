@@ -52,6 +52,9 @@ func (d definition) key() string { return d.File + "\x00" + d.Name }
 // builtinPrefix stands before the names of files of the built-in pack.
 const builtinPrefix = "builtin:"
 
+// Builtin tells whether a file is of the built-in pack.
+func Builtin(file string) bool { return strings.HasPrefix(file, builtinPrefix) }
+
 // load reads the built-in pack, then the user's files.
 func load(cfg Config, log *slog.Logger) ([]definition, error) {
 	var defs []definition

@@ -26,18 +26,19 @@ type ConnectionWatcher interface {
 }
 
 // Routes are who answers. Write, Engine, Nodes, Metrics and Ready are required; a nil one of the others is a 404 or,
-// for UI, the engine's own page. Those said to narrow hold to the view of the request's context.
+// for UI, the engine's own page. Those said to narrow hold to the view of the request's context, by querying the engine with it.
 type Routes struct {
 	Write        http.Handler
-	Engine       http.Handler // the query API under /api/v1/ and /prometheus/, and /vmui/; narrows
-	Nodes        http.Handler // /api/nodes; narrows
-	Exits        http.Handler // /api/exits; narrows
-	Releases     http.Handler // /api/releases; narrows
-	Rules        http.Handler // /api/v1/rules and /api/v1/alerts; narrows
-	Noise        http.Handler // /api/alerts/noise; narrows
-	Alertmanager http.Handler // /api/v2/; narrows
-	ProjectMap   http.Handler // /api/project-map, which agents read with their token for writing; narrows
-	UI           http.Handler // everything not named here; holds no measured data
+	Engine       http.Handler           // the query API under /api/v1/ and /prometheus/, and /vmui/; narrows
+	Nodes        http.Handler           // /api/nodes
+	Exits        http.Handler           // /api/exits; narrows
+	Releases     http.Handler           // /api/releases; narrows
+	Rules        http.Handler           // /api/v1/rules and /api/v1/alerts
+	BuiltinRules func(file string) bool // whose rules say the same to everybody
+	Noise        http.Handler           // /api/alerts/noise; narrows
+	Alertmanager http.Handler           // /api/v2/
+	ProjectMap   http.Handler           // /api/project-map, which agents read with their token for writing
+	UI           http.Handler           // everything not named here; holds no measured data
 	Metrics      http.Handler
 	Ready        func() error              // nil error: ready
 	Reload       func(*http.Request) error // nil error: done
@@ -72,16 +73,20 @@ func (rt Routes) handler(a Access) http.Handler {
 	for _, path := range []string{"config.json", "custom-dashboards", "timezone"} {
 		narrowed("/prometheus/vmui/"+path, access.Read, rt.Engine)
 	}
-	narrowed("/api/v1/rules", access.Read, rt.Rules)
-	narrowed("/api/v1/alerts", access.Read, rt.Rules)
-	if rt.Alertmanager != nil {
-		mux.Handle("/api/v2/", alertmanager(a, http.MaxBytesHandler(rt.Alertmanager, maxFormBytes)))
+	if rt.Rules != nil {
+		narrowed("/api/v1/rules", access.Read, narrow.Rules(rt.Rules, rt.BuiltinRules))
+		narrowed("/api/v1/alerts", access.Read, narrow.Rules(rt.Rules, rt.BuiltinRules))
 	}
-	narrowed("/api/nodes", access.Read, rt.Nodes)
+	if rt.Alertmanager != nil {
+		mux.Handle("/api/v2/", alertmanager(a, http.MaxBytesHandler(narrow.Alertmanager(rt.Alertmanager), maxFormBytes)))
+	}
+	narrowed("/api/nodes", access.Read, narrow.Nodes(rt.Nodes))
 	narrowed("/api/alerts/noise", access.Read, rt.Noise)
 	narrowed("/api/exits", access.Read, rt.Exits)
 	narrowed("/api/releases", access.Read, rt.Releases)
-	narrowed("/api/project-map", access.Known, rt.ProjectMap)
+	if rt.ProjectMap != nil {
+		narrowed("/api/project-map", access.Known, narrow.ProjectMap(rt.ProjectMap))
+	}
 	mux.HandleFunc("/api/", notFound)
 	handle("/metrics", access.Read, rt.Metrics)
 	handle("/-/reload", access.Admin, reload(rt.Reload))

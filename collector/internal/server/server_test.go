@@ -93,7 +93,7 @@ func TestEveryPathNeedsItsScope(t *testing.T) {
 	for request, want := range map[string]string{ // codes without a token, and with write, read, admin
 		"POST /api/v1/write": "401 200 403 200", "GET /api/v1/query": "401 403 200 200", "GET /vmui/": "401 403 200 200",
 		"GET /api/v1/export": "401 403 200 200", "GET /api/v1/rules": "401 403 200 200", "GET /api/nodes": "401 403 200 200", "GET /api/releases": "401 403 200 200", "GET /api/project-map": "401 200 200 200", "GET /metrics": "401 403 200 200",
-		"GET /api/v2/silences": "401 403 200 200", "POST /api/v2/silences": "401 403 403 200", "DELETE /api/v2/silence/x": "401 403 403 200",
+		"GET /api/v2/silences": "401 403 200 200", "POST /api/v2/silences": "401 403 403 400", "DELETE /api/v2/silence/x": "401 403 403 200", "POST /api/v2/alerts": "401 403 403 200",
 		"POST /-/reload": "401 403 403 200", "GET /debug/pprof/cmdline": "401 403 403 200",
 		"GET /-/healthy": "200 200 200 200", "GET /-/ready": "200 200 200 200", "GET /": "200 200 200 200",
 	} {
