@@ -36,7 +36,7 @@ BENCH_PEERS      ?=
 CHAOS_ROUNDS ?= 60
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-join show-event-latency show-rules-10k show-exits bench-agent clean help chaos bench-collector
+.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-join show-event-latency show-rules-10k show-exits show-start bench-agent clean help chaos bench-collector
 
 build: ## build bin/plimsoll-agent and bin/plimsoll-collector
 	go build -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/plimsoll-agent ./agent
@@ -83,7 +83,10 @@ show-exits: ## 300 short-lived containers, 50 OOM kills over agent restarts, bur
 
 bench-agent: build ## measure what the agent costs on BENCH_CONTAINERS containers, BENCH_BUSY of them busy, beside bare reads, cAdvisor and Netdata: ten minutes, as root
 	PLIMSOLL_BENCH_CONTAINERS=$(BENCH_CONTAINERS) PLIMSOLL_BENCH_BUSY=$(BENCH_BUSY) PLIMSOLL_BENCH_SECONDS=$(BENCH_SECONDS) PLIMSOLL_BENCH_PEERS=$(BENCH_PEERS) \
-	  go test -run '^$$' -bench . -benchtime 1x -timeout 30m -v ./agent/bench
+	  go test -run '^$$' -bench 'Cost|HotPath' -benchtime 1x -timeout 30m -v ./agent/bench
+
+show-start: build ## start the agent beside 1,000 containers (cgroups v1, a stand-in for the engine): time, CPU and how late the machine wakes others; as root
+	PLIMSOLL_BENCH_CONTAINERS=1000 go test -run '^$$' -bench Start -benchtime 1x -v ./agent/bench
 
 bench-collector: build ## CPU time of a sample taken in, beside apt's victoria-metrics fed the same stream
 	go test -run '^$$' -bench . -benchtime 3x -v ./collector/bench

@@ -21,14 +21,16 @@ func NewBudget(descriptors int) *Budget {
 	return &Budget{limit: int64(max(descriptors, 0))}
 }
 
-// ProcessBudget allows what the process may open (RLIMIT_NOFILE, the soft limit) but for a reserve left to sockets, logs and the spool.
+// ProcessBudget allows what the process may open (RLIMIT_NOFILE, the soft limit) but for a reserve left to sockets, logs and the spool, half of
+// the limit at most.
 func ProcessBudget(reserve int) (*Budget, error) {
 	var rl unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &rl); err != nil {
 		return nil, fmt.Errorf("get RLIMIT_NOFILE: %w", err)
 	}
 	const most = 1 << 20 // "unlimited" is no number of descriptors anyone has memory for
-	return NewBudget(int(min(rl.Cur, most)) - reserve), nil
+	may := int(min(rl.Cur, most))
+	return NewBudget(may - min(reserve, may/2)), nil
 }
 
 // Limit is the number of descriptors allowed.

@@ -127,7 +127,27 @@ func (g *Group) Held() bool { return g.held }
 // Read takes one full reading. st is overwritten; its slices are reused and stay valid until the next Read into it. buf should have BufferSize
 // bytes. A figure that cannot be had is left out of st.Has. The only errors are ErrGone, after which the group should be closed
 // (st then has what was read before the cgroup went), and a buffer too small to be of use.
-func (g *Group) Read(st *Stats, buf []byte) error {
+func (g *Group) Read(st *Stats, buf []byte) error { return g.read(st, buf, whole) }
+
+// ReadLast takes the last reading of a cgroup that is being removed: of v1 one hierarchy is gone before the other. What is gone is left out;
+// ErrGone where nothing is left.
+func (g *Group) ReadLast(st *Stats, buf []byte) error {
+	err := g.read(st, buf, remains)
+	if err == nil && st.Has == 0 {
+		return ErrGone
+	}
+	return err
+}
+
+// extent is what a reading is content with.
+type extent uint8
+
+const (
+	whole extent = iota
+	remains
+)
+
+func (g *Group) read(st *Stats, buf []byte, wanted extent) error {
 	st.reset()
 	if err := g.ready(buf); err != nil {
 		return err
@@ -148,7 +168,7 @@ func (g *Group) Read(st *Stats, buf []byte) error {
 			err = f.parse(b, st)
 		}
 		if err != nil {
-			if err == ErrGone {
+			if err == ErrGone && wanted == whole {
 				return ErrGone
 			}
 			g.fault(f.name, err)

@@ -240,4 +240,13 @@ func TestProcessBudgetLeavesTheReserve(t *testing.T) {
 	if all.Limit()-some.Limit() != 100 {
 		t.Errorf("limits %d and %d, want a difference of 100", all.Limit(), some.Limit())
 	}
+	if half, err := ProcessBudget(1 << 30); err != nil || half.Limit() != all.Limit()-all.Limit()/2 {
+		t.Errorf("with a reserve past the process's limit of %d there are %d, %v; want half of it", all.Limit(), half.Limit(), err)
+	}
+}
+
+// A runtime removes the hierarchies of v1 one after the other.
+func TestTheLastReadingIsOfWhatIsLeft(t *testing.T) {
+	fs, _ := fixture(t, "v1-docker")
+	_ = fs
 }

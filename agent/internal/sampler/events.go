@@ -219,7 +219,7 @@ func (s *Sampler) died(t *target, e *inventory.Event) {
 			final = &t.stats
 		}
 	}
-	if final == nil {
+	if final == nil || final.Has&cgroup.HasCPUUsage == 0 {
 		s.lives.metrics.missed.Inc()
 	}
 	if t != nil && isAsked(t.life.reader) && final == nil {
