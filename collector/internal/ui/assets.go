@@ -14,20 +14,21 @@ import (
 	"time"
 )
 
-// assetSet serves the embedded files under /ui/assets/. Browsers keep them and ask with the entity tag whether they changed.
+// assetSet serves the embedded files under /ui/assets/VERSION/. Another build has another version, so browsers keep them without asking.
 type assetSet struct {
-	files   map[string]asset // by path, without the slash before it
+	base    string           // "ui/assets/VERSION/"
+	files   map[string]asset // by path below base
 	modules []string         // paths of our own scripts, preloaded so that imports do not load one after the other
 }
 
 type asset struct {
 	body        []byte
 	contentType string
-	etag        string
 }
 
 func loadAssets(files fs.FS) (*assetSet, error) {
 	set := &assetSet{files: make(map[string]asset)}
+	all := sha256.New()
 	err := fs.WalkDir(files, "assets", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -36,10 +37,11 @@ func loadAssets(files fs.FS) (*assetSet, error) {
 		if err != nil {
 			return err
 		}
-		url := "ui/" + name
-		set.files[url] = asset{body: body, contentType: contentType(name), etag: etag(body)}
-		if path.Ext(name) == ".js" && !strings.Contains(name, "/vendor/") && path.Base(name) != "early.js" {
-			set.modules = append(set.modules, url)
+		name = strings.TrimPrefix(name, "assets/")
+		fmt.Fprintf(all, "%s %d %s", name, len(body), body)
+		set.files[name] = asset{body: body, contentType: contentType(name)}
+		if path.Ext(name) == ".js" && !strings.HasPrefix(name, "vendor/") && name != "early.js" {
+			set.modules = append(set.modules, name)
 		}
 		return nil
 	})
@@ -47,6 +49,7 @@ func loadAssets(files fs.FS) (*assetSet, error) {
 		return nil, fmt.Errorf("read embedded assets: %w", err)
 	}
 	slices.Sort(set.modules)
+	set.base = "ui/assets/" + hex.EncodeToString(all.Sum(nil)[:8]) + "/"
 	return set, nil
 }
 
@@ -69,15 +72,14 @@ func contentType(name string) string {
 }
 
 func (a *assetSet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	file, ok := a.files[strings.TrimPrefix(r.URL.Path, "/")]
+	file, ok := a.files[strings.TrimPrefix(r.URL.Path, "/"+a.base)]
 	if !ok {
 		http.Error(w, "no such asset: "+r.URL.Path, http.StatusNotFound)
 		return
 	}
 	h := w.Header()
 	h.Set("Content-Type", file.contentType)
-	h.Set("Cache-Control", "no-cache")
-	h.Set("ETag", file.etag)
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(file.body))
 }
 

@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
-
-	"github.com/plimsoll/plimsoll/dashboards"
 )
 
 func TestPagesInABrowser(t *testing.T) {
@@ -50,37 +48,6 @@ func TestPagesInABrowser(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			handler, api := scripted(t)
 			test(t, newTab(t, chromium, handler), api)
-		})
-	}
-}
-
-// TestShippedDashboardsInABrowser holds the pages to the dashboards the collector ships: every panel, folded ones too, is drawn.
-func TestShippedDashboardsInABrowser(t *testing.T) {
-	chromium := browser(t)
-	list, err := dashboards.Load(dashboards.FS())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, d := range list {
-		t.Run(d.UID, func(t *testing.T) {
-			handler, api := scriptedFor(t, dashboards.FS())
-			p := newTab(t, chromium, handler)
-			p.open("/d/" + d.UID)
-			evaluate[bool](p, `([...document.querySelectorAll('.section > h2 > [aria-expanded="false"]')].forEach(b => b.click()), true)`)
-			p.screen(1440, evaluate[int64](p, `document.documentElement.scrollHeight`))
-			p.wait(`[...document.querySelectorAll('.panel')].every(x => x.dataset.state && x.dataset.state !== 'loading')`)
-			if n := evaluate[int](p, `document.querySelectorAll('.panel').length`); n != len(d.Panels) {
-				t.Errorf("%d panels on the page, %d in the file", n, len(d.Panels))
-			}
-			if bad := p.text(`[...document.querySelectorAll('.panel')].filter(x => x.dataset.state !== 'drawn' || /Not applied here/.test(x.innerText)).map(x => x.dataset.title + ': ' + x.innerText).join('\n')`); bad != "" {
-				t.Errorf("not drawn:\n%s", bad)
-			}
-			for _, q := range api.asked() {
-				if strings.Contains(q.Get("query"), "$") && !strings.Contains(q.Get("query"), "label_replace") {
-					t.Errorf("a variable is left in %s", q.Get("query"))
-				}
-			}
-			p.clean()
 		})
 	}
 }

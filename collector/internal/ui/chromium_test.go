@@ -239,23 +239,22 @@ func (p *tab) clean() {
 	}
 }
 
-// shot keeps a picture of what is on the screen in $PLIMSOLL_SCREENSHOTS, or in the test's temporary folder.
+// shot keeps a picture of what is on the screen in $PLIMSOLL_ARTIFACTS/screenshots. Without that there is nobody to look at it.
 func (p *tab) shot(name string) {
 	p.t.Helper()
-	dir := os.Getenv("PLIMSOLL_SCREENSHOTS")
-	if dir == "" {
-		dir = p.t.TempDir()
+	artifacts := os.Getenv("PLIMSOLL_ARTIFACTS")
+	if artifacts == "" {
+		return
 	}
 	png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		p.t.Fatalf("screenshot %s: %v", name, err)
 	}
-	path := filepath.Join(dir, name+".png")
+	dir := filepath.Join(artifacts, "screenshots")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		p.t.Fatal(err)
 	}
-	if err := os.WriteFile(path, png, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
 		p.t.Fatal(err)
 	}
-	p.t.Logf("screenshot %s, %d bytes", path, len(png))
 }

@@ -82,7 +82,8 @@ func TestModulesInABrowser(t *testing.T) {
 			{`m.linkURL('${__data.fields.u}', {fields: {u: 'javascript:alert(1)'}}, view, scope({}))`, `"javascript%3Aalert(1)"`},
 		}},
 		{"query.js", [][2]string{
-			{`m.seriesName('{{a}} on {{ b }}', {a: 'x'}, 'e')`, `"x on "`},
+			{`m.seriesName('{{a}} on {{ b }}', {a: 'x'}, 'e')`, `"x on"`},
+			{`m.seriesName('{{pod}} {{x}}', {a: 'x'}, 'e')`, `"no name"`},
 			{`m.seriesName('', {a: 'x', b: 'y'}, 'e')`, `"{a=\"x\", b=\"y\"}"`},
 			{`m.seriesName('__auto', {a: 'x'}, 'e')`, `"x"`},
 			{`m.seriesName('', {}, 'e')`, `"e"`},
@@ -139,7 +140,7 @@ func TestModulesInABrowser(t *testing.T) {
 		t.Run(c.module, func(t *testing.T) {
 			p.t = t
 			for _, example := range c.cases {
-				got := evaluate[string](p, fmt.Sprintf(`import('/ui/assets/%s').then((m) => {
+				got := evaluate[string](p, fmt.Sprintf(`import(new URL('%s', document.querySelector('script[type=module]').src)).then((m) => {
 					const view = {from: 'now-1h', to: 'now', vars: new Map()};
 					const scope = (vars) => ({builtin: {__rate_interval: '60s', __range: '3600s'}, vars: (n) => n in vars ? {name: n, values: vars[n] ?? ['p', 'q'], all: vars[n] === null, allValue: '.*'} : null});
 					const pressed = (m, names, presses) => { const hidden = new Set(); for (const [n, add] of presses) m.toggle(n, names, hidden, add); return [...hidden]; };

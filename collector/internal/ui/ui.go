@@ -115,12 +115,14 @@ type page struct {
 	Message string
 
 	Root    string // the way up to the collector's root, whatever path a proxy put before it
+	Assets  string // the way to the assets of this build
 	Version string
 	Modules []string
 }
 
 func (s *site) page(w http.ResponseWriter, r *http.Request, p page) {
 	p.Root = root(r)
+	p.Assets = p.Root + s.assets.base
 	p.Version = s.cfg.Version
 	p.Modules = s.assets.modules
 	var buf bytes.Buffer

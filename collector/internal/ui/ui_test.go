@@ -27,8 +27,19 @@ func pages(t *testing.T) http.Handler {
 	return h
 }
 
+// assetsOf is where a page says its assets are.
+func assetsOf(t *testing.T, h http.Handler) string {
+	t.Helper()
+	found := regexp.MustCompile(`src="\./(ui/assets/[0-9a-f]{16}/)app\.js"`).FindStringSubmatch(get(t, h, "/alerts").Body.String())
+	if found == nil {
+		t.Fatal("the page names no app.js")
+	}
+	return "/" + found[1]
+}
+
 func TestEveryPathAnswersWithItsStatusAndType(t *testing.T) {
 	h := pages(t)
+	assets := assetsOf(t, h)
 	for _, c := range []struct {
 		path   string
 		status int
@@ -49,10 +60,11 @@ func TestEveryPathAnswersWithItsStatusAndType(t *testing.T) {
 		{"/ui/dashboards.json", 200, "application/json", `"uid":"cont-fleet"`},
 		{"/ui/dashboards/cont-fleet.json", 200, "application/json", `"schemaVersion": 42`},
 		{"/ui/dashboards/none.json", 404, "text/plain", `no dashboard has the uid "none"`},
-		{"/ui/assets/app.js", 200, "text/javascript", `import`},
-		{"/ui/assets/theme.css", 200, "text/css", `:root`},
-		{"/ui/assets/mark.svg", 200, "image/svg+xml", `<svg`},
-		{"/ui/assets/none.js", 404, "text/plain", `no such asset`},
+		{assets + "app.js", 200, "text/javascript", `import`},
+		{assets + "theme.css", 200, "text/css", `:root`},
+		{assets + "mark.svg", 200, "image/svg+xml", `<svg`},
+		{assets + "none.js", 404, "text/plain", `no such asset`},
+		{"/ui/assets/0123456789abcdef/app.js", 404, "text/plain", `no such asset`},
 		{"/ui/assets/../shell.html", 307, "", ""},
 		{"/<script>alert(1)</script>", 404, "text/html", `There is nothing at /&lt;script&gt;alert(1)&lt;/script&gt;.`},
 	} {
@@ -81,15 +93,17 @@ func TestOnlyReadingIsAllowed(t *testing.T) {
 
 func TestAnUnchangedFileIsNotSentTwice(t *testing.T) {
 	h := pages(t)
-	for _, path := range []string{"/ui/assets/app.js", "/ui/assets/vendor/uPlot.iife.min.js", "/ui/dashboards/cont-fleet.json"} {
-		tag := get(t, h, path).Header().Get("ETag")
-		r := httptest.NewRequest(http.MethodGet, path, nil)
-		r.Header.Set("If-None-Match", tag)
-		w := httptest.NewRecorder()
-		h.ServeHTTP(w, r)
-		if tag == "" || w.Code != http.StatusNotModified || w.Body.Len() > 0 {
-			t.Errorf("%s with entity tag %s: %d, %d bytes, want 304 and none", path, tag, w.Code, w.Body.Len())
-		}
+	if kept := get(t, h, assetsOf(t, h)+"app.js").Header().Get("Cache-Control"); !strings.Contains(kept, "immutable") {
+		t.Errorf("an asset of this version is kept as %q", kept)
+	}
+	const path = "/ui/dashboards/cont-fleet.json"
+	tag := get(t, h, path).Header().Get("ETag")
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	r.Header.Set("If-None-Match", tag)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if tag == "" || w.Code != http.StatusNotModified || w.Body.Len() > 0 {
+		t.Errorf("%s with entity tag %s: %d, %d bytes, want 304 and none", path, tag, w.Code, w.Body.Len())
 	}
 }
 

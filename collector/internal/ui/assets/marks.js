@@ -2,7 +2,7 @@
 import { apiData } from './api.js';
 import { cut, el } from './dom.js';
 import { interpolateQuery, scopeOf } from './interpolate.js';
-import { planStep, seriesName } from './query.js';
+import { fillLabels, planStep } from './query.js';
 import { durationMs, stamp } from './time.js';
 
 const LEAST_STEP_SECONDS = 60; // an hour of minutes is enough to see when, and cheap
@@ -69,7 +69,7 @@ export class Marks {
 const floor = (ms, step) => Math.floor(ms / 1000 / step) * step;
 
 /** write fills "{{label}}"; a label that is absent leaves no hole. */
-const write = (format, labels) => seriesName(format, labels, '').replace(/\s+/g, ' ').replace(/ on $/, '').trim();
+const write = (format, labels) => fillLabels(format, labels).replace(/\s+/g, ' ').replace(/ on$/, '');
 
 /** spans joins the neighbouring points of a series that are above 0: {from, to, labels} in milliseconds, in order of their start. */
 export function spans(result, step) {

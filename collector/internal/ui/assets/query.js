@@ -71,9 +71,14 @@ function rows({ resultType, result }) {
 
 const floor = (seconds, step) => Math.floor(seconds / step) * step;
 
+/** fillLabels writes the labels' values in the place of "{{label}}"; an absent one is nothing. */
+export function fillLabels(text, labels) {
+  return text.replace(/\{\{\s*([^}]+?)\s*\}\}/g, (_, label) => labels[label] ?? '').trim();
+}
+
 /** seriesName fills "{{label}}" of the legend; without a legend it is the labels, or the expression where there are none. */
 export function seriesName(legend, labels, expr) {
-  if (legend && legend !== '__auto') return legend.replace(/\{\{\s*([^}]+?)\s*\}\}/g, (_, label) => labels[label] ?? '');
+  if (legend && legend !== '__auto') return fillLabels(legend, labels) || 'no name'; // all its labels are absent
   const { __name__: name, ...rest } = labels;
   const pairs = Object.entries(rest);
   if (pairs.length === 0) return name ?? expr;

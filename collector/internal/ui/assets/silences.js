@@ -131,7 +131,7 @@ export function drawSilences({ silences, silenceError, alerts }, done) {
     cell('', { title: stamp(Date.parse(s.startsAt)) }, ago(Date.parse(s.startsAt))),
     cell('', { title: stamp(Date.parse(s.endsAt)) }, ago(Date.parse(s.endsAt))),
     cell('', {}, s.status.state === 'pending' ? 'not begun' : count(alerts, s)),
-    cell('', {}, el('button', { type: 'button', class: 'secondary', 'aria-label': `Expire the silence of ${s.createdBy}`, onclick: end(s) }, 'Expire now')),
+    cell('', {}, el('button', { type: 'button', class: 'secondary', 'aria-label': `Expire now the silence of ${s.createdBy}`, onclick: end(s) }, 'Expire now')),
   ])), complaint];
 }
 
