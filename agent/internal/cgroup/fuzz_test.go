@@ -127,3 +127,40 @@ func FuzzKeyed(f *testing.F) {
 		}
 	})
 }
+
+func FuzzLimit(f *testing.F) {
+	fuzzStat(f, limit(HasMemoryLimit, func(st *Stats) *uint64 { return &st.MemoryLimitBytes }), "memory.max", "memory.limit_in_bytes", "memory.swap.max")
+}
+
+// FuzzNUMA holds the figures of v1 and v2 to their limit, and each node to one entry.
+func FuzzNUMA(f *testing.F) {
+	f.Add([]byte("total=3 N0=2 N1=1\nfile=2 N0=2 N1=0\nanon=1 N0=0 N1=1\nhierarchical_file=5 N0=5 N1=0\n"))
+	f.Add([]byte("anon N0=4096 N1=0\nfile N0=8192\nunevictable N0=-1\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, v2 := range []bool{false, true} {
+			kept := []NUMAPages{{Node: 7}}
+			nodes, _ := parseNUMA(b, kept, v2)
+			seen := map[uint64]bool{}
+			for _, n := range nodes[1:] {
+				if seen[n.Node] {
+					t.Errorf("node %d twice", n.Node)
+				}
+				seen[n.Node] = true
+			}
+			if nodes[0] != kept[0] || len(nodes) > 1+maxNUMANodes {
+				t.Errorf("%d nodes, the first %+v", len(nodes), nodes[0])
+			}
+		}
+	})
+}
+
+// FuzzProcs reads a list of processes, of which none is below 1.
+func FuzzProcs(f *testing.F) {
+	seed(f, "cgroup.procs")
+	f.Add([]byte("0\n12\n-1\n99999999999999999999\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if pid := firstProcess(b); pid < 0 {
+			t.Errorf("process %d", pid)
+		}
+	})
+}

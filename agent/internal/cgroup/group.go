@@ -130,10 +130,10 @@ func (g *Group) Held() bool { return g.held }
 func (g *Group) Read(st *Stats, buf []byte) error { return g.read(st, buf, whole) }
 
 // ReadLast takes the last reading of a cgroup that is being removed: of v1 one hierarchy is gone before the other. What is gone is left out;
-// ErrGone where nothing is left.
+// ErrGone where nothing of it is left.
 func (g *Group) ReadLast(st *Stats, buf []byte) error {
 	err := g.read(st, buf, remains)
-	if err == nil && st.Has == 0 {
+	if err == nil && st.Has&^HasNet == 0 { // the network is its process's
 		return ErrGone
 	}
 	return err

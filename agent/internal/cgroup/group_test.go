@@ -247,6 +247,28 @@ func TestProcessBudgetLeavesTheReserve(t *testing.T) {
 
 // A runtime removes the hierarchies of v1 one after the other.
 func TestTheLastReadingIsOfWhatIsLeft(t *testing.T) {
-	fs, _ := fixture(t, "v1-docker")
-	_ = fs
+	dir := unpack(t, "hybrid-docker")
+	_, g := open(t, dir, Options{Budget: NewBudget(0)})
+	buf := make([]byte, BufferSize)
+	var before, st Stats
+	if err := g.Read(&before, buf); err != nil {
+		t.Fatal(err)
+	}
+	remove := func(hierarchy string) {
+		t.Helper()
+		if err := os.RemoveAll(filepath.Join(dir, "cgroup", hierarchy)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove("memory")
+	if err := g.Read(&st, buf); !errors.Is(err, ErrGone) {
+		t.Errorf("Read: %v, want ErrGone", err)
+	}
+	if err := g.ReadLast(&st, buf); err != nil || st.CPUUsage != before.CPUUsage || st.Has&HasMemoryMax != 0 || st.PIDsMax != before.PIDsMax {
+		t.Errorf("without memory: %v, %v of %v, memory %v", err, st.CPUUsage, before.CPUUsage, st.Has&HasMemoryMax != 0)
+	}
+	remove(".")
+	if err := g.ReadLast(&st, buf); !errors.Is(err, ErrGone) {
+		t.Errorf("of nothing: %v, want ErrGone", err)
+	}
 }

@@ -57,7 +57,7 @@ func (f FS) oldest(procs []byte) (oldest int) {
 		var l []byte
 		l, procs = line(procs)
 		number, err := parseNumber(l)
-		if err != nil || number == 0 { // 0: a process of another PID namespace
+		if err != nil || number == 0 || number > maxPID { // 0: a process of another PID namespace
 			continue
 		}
 		pid := int(number)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -195,8 +196,11 @@ func (f FS) processOf(p Paths, choose func(procs []byte) int) (int, error) {
 func firstProcess(procs []byte) int {
 	first, _ := line(procs)
 	pid, err := parseNumber(first)
-	if err != nil {
+	if err != nil || pid > maxPID {
 		return 0
 	}
 	return int(pid)
 }
+
+// maxPID is the largest number a process can have: pid_t.
+const maxPID = math.MaxInt32

@@ -33,8 +33,8 @@ func (g *Group) pidsBelow(dst []int, dir string, buf []byte, depth int) ([]int, 
 		var l []byte
 		l, b = line(b)
 		switch pid, err := parseNumber(l); {
-		case err != nil:
-			g.fault("cgroup.procs", err)
+		case err != nil || pid > maxPID:
+			g.fault("cgroup.procs", errMalformed)
 		case pid > 0: // 0 is a process that this PID namespace does not see
 			dst = append(dst, int(pid))
 		}

@@ -1,0 +1,126 @@
+package cgroup
+
+import (
+	"bytes"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/tools/txtar"
+)
+
+// captured calls f with every file of the captured machines that some parser reads.
+func captured(t *testing.T, f func(name string, read file, text []byte)) {
+	t.Helper()
+	archives, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(archives) == 0 {
+		t.Fatalf("no fixtures: %v", err)
+	}
+	for _, a := range archives {
+		archive, err := txtar.ParseFile(a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files := filesV1()
+		if strings.HasPrefix(filepath.Base(a), "v2") {
+			files = filesV2()
+		}
+		for _, text := range archive.Files {
+			for _, read := range files {
+				if read.name == path.Base(text.Name) && !strings.Contains(text.Name, "unified") {
+					f(filepath.Base(a)+": "+text.Name, read, text.Data)
+				}
+			}
+		}
+	}
+}
+
+func figures(parse func([]byte, *Stats) error, b []byte) ([]string, error) {
+	text, err := stat(parse, string(b))
+	return strings.Split(text, "; "), err
+}
+
+// derived figures need several lines, or come with another of the same line.
+func derived(figure string) bool {
+	return strings.HasPrefix(figure, "MemoryUnreclaimable") || strings.Contains(figure, "PageFaultsTree")
+}
+
+func TestAKeyThatIsMissingCostsItsOwnFigureAlone(t *testing.T) {
+	lines := 0
+	captured(t, func(name string, read file, text []byte) {
+		whole, bad := figures(read.parse, text)
+		split := bytes.SplitAfter(text, []byte("\n"))
+		if bad != nil || len(split) < 3 || strings.HasPrefix(read.name, "blkio") || read.name == "io.stat" {
+			return // one figure, or a device a line
+		}
+		for i := range split {
+			without, err := figures(read.parse, bytes.Join(slices.Concat(split[:i], split[i+1:]), nil))
+			if err != nil {
+				t.Errorf("%s without %q: %v", name, split[i], err)
+			}
+			lost := 0
+			for _, figure := range whole {
+				if !slices.Contains(without, figure) && !derived(figure) {
+					lost++
+				}
+			}
+			if lost > 1 {
+				t.Errorf("%s without %q has %q, with it %q", name, split[i], without, whole)
+			}
+			lines++
+		}
+	})
+	if lines < 300 {
+		t.Errorf("only %d lines were left out in turn", lines)
+	}
+}
+
+func TestAKeyThatIsNewChangesNothing(t *testing.T) {
+	captured(t, func(name string, read file, text []byte) {
+		if !bytes.Contains(text, []byte(" ")) || strings.HasSuffix(read.name, ".pressure") || strings.HasPrefix(read.name, "blkio") || read.name == "cpu.max" || read.name == "io.stat" {
+			return // no keys
+		}
+		want, wantErr := figures(read.parse, text)
+		for _, more := range []string{"thp_of_tomorrow 18446744073709551615\n", "zswap_x 0\n"} {
+			for _, b := range [][]byte{slices.Concat([]byte(more), text), slices.Concat(text, []byte(more))} {
+				if got, err := figures(read.parse, b); !slices.Equal(got, want) || err != wantErr {
+					t.Errorf("%s with %q: %q, %v; want %q, %v", name, more, got, err, want, wantErr)
+				}
+			}
+		}
+	})
+}
+
+// A kernel that writes -1, max, nothing or too much where a count should be gives no figure, never a false 0 or a number near 2^64.
+func TestAValueThatIsNoCountIsNoFigure(t *testing.T) {
+	none := []string{"", "-1\n", "-5\n", "-0\n", "+1\n", "1.5\n", "0x10\n", "18446744073709551616\n", "12 34\n", "\x00\x00\n", "NaN\n"}
+	for _, files := range [][]file{filesV1(), filesV2()} {
+		for _, read := range files {
+			for _, value := range none {
+				if read.name == "cpu.max" && value == "12 34\n" || (strings.HasPrefix(read.name, "blkio") || read.name == "io.stat") && value == "" {
+					continue // a good one; no device
+				}
+				if got, _ := figures(read.parse, []byte(value)); got[0] != "" {
+					t.Errorf("%s of %q is %q", read.name, value, got)
+				}
+			}
+		}
+	}
+	for _, files := range [][]file{filesV1(), filesV2()} {
+		for _, read := range files {
+			if got, err := figures(read.parse, []byte("max\n")); read.name == "pids.max" && (got[0] != "" || err != nil) {
+				t.Errorf("pids.max without a limit is %q, %v", got, err)
+			}
+		}
+	}
+	keys := map[string]func([]byte, *Stats) error{"nr_periods": parseCPUStat, "usage_usec": parseCPUStat, "user": parseCPUAcctStat, "anon": parseMemoryStatV2, "rss": parseMemoryStatV1, "oom_kill": parseEvents}
+	for key, parse := range keys {
+		for _, value := range none {
+			if got, err := figures(parse, []byte(key+" "+strings.TrimSuffix(value, "\n")+"\n")); got[0] != "" || err == nil {
+				t.Errorf("%s %q is %q, %v; want a fault and no figure", key, value, got, err)
+			}
+		}
+	}
+}
