@@ -39,7 +39,7 @@ type eyes struct {
 	table  *inventory.Table
 	exits  *exits.Watcher[cgroup.ContainerID] // nil where the kernel can not tell
 	births *population.Watcher                // nil where the kernel can not tell
-	firsts *exits.Watcher[string]             // first processes of cgroups without cgroup.events; nil where there are none
+	firsts *exits.Watcher[string]             // first processes of young containers; nil where the kernel can not tell
 	where  *whereabouts
 
 	pods            *kubernetes.Source // nil where Kubernetes is off
@@ -52,10 +52,14 @@ type eyes struct {
 }
 
 // reservedDescriptors are left to the spool, the receivers, the engine and the listener.
-const reservedDescriptors = 256 + mostWatched
+const reservedDescriptors = 256 + mostWatched + mostYoung
 
 // mostWatched is the number of containers whose exit is heard from the kernel, one descriptor each.
 const mostWatched = 2000
+
+// mostYoung is the number of containers whose first process is watched before the runtime has named it: 25 births a second for as long as a
+// container is young. The rest is heard of from cgroup.events.
+const mostYoung = 750
 
 func openEyes(cfg config, kept inventory.Ledger, log *slog.Logger, reg *prometheus.Registry) (*eyes, error) {
 	if cfg.limitMemory > 0 {
@@ -123,13 +127,17 @@ func openEyes(cfg config, kept inventory.Ledger, log *slog.Logger, reg *promethe
 // openBirths opens the kernel's notices of cgroups that come, lose their last process and go.
 func openBirths(fs cgroup.FS, log *slog.Logger, reg *prometheus.Registry) (*population.Watcher, *exits.Watcher[string], error) {
 	cfg := population.Config{Metrics: reg}
-	var firsts *exits.Watcher[string]
-	if _, populated := fs.NoticeTree(); !populated {
-		var err error
-		if firsts, err = exits.New[string](mostWatched); err != nil {
-			return nil, nil, err
-		}
+	most := mostYoung
+	_, populated := fs.NoticeTree()
+	if !populated {
+		most = mostWatched
+	}
+	firsts, err := exits.New[string](most)
+	switch {
+	case err == nil:
 		cfg.Processes = firsts
+	case !populated:
+		return nil, nil, err
 	}
 	births, err := population.New(fs, cfg, log)
 	return births, firsts, err

@@ -12,47 +12,82 @@ import (
 
 // look finds out whether processes are in c's cgroup and tells when the last one has left.
 func (w *Watcher) look(c *container) {
-	if w.populated {
-		w.lookAtEvents(c)
-	} else if w.cfg.Processes != nil {
-		w.lookAtProcesses(c)
+	switch w.inside(c) {
+	case some:
+		c.state = filled
+	case none:
+		if c.state == filled {
+			c.state = over
+			w.emptied(c)
+		}
 	}
 }
 
-// lookAtEvents reads cgroup.events: "populated 0" once no process is in the cgroup or below it.
+// processes are what is known of those in a cgroup and below it.
+type processes uint8
+
+const (
+	unknown processes = iota // the cgroup is gone, and its parent's notice follows; or processes can not be watched
+	none
+	some
+)
+
+// inside asks cgroup.procs, which lacks a process from its end on and has none of the cgroups below, and cgroup.events, which has those but
+// counts a process until its parent has waited for it.
+func (w *Watcher) inside(c *container) processes {
+	own := unknown
+	if c.closer {
+		own = w.watchFirst(c)
+	}
+	if own == some || !w.populated {
+		return own
+	}
+	all := w.readEvents(c)
+	if all == some && own == none && !hasChildren(filepath.Join(w.root, c.path)) {
+		return none
+	}
+	return all
+}
+
+// readEvents reads cgroup.events: "populated 0" once no process is in the cgroup or below it.
 // https://docs.kernel.org/admin-guide/cgroup-v2.html#un-populated-notification
-func (w *Watcher) lookAtEvents(c *container) {
+func (w *Watcher) readEvents(c *container) processes {
 	b, err := os.ReadFile(filepath.Join(w.root, c.path, "cgroup.events"))
 	switch {
-	case err != nil: // gone: the parent's notice follows
+	case err != nil:
+		return unknown
 	case bytes.Contains(b, []byte("populated 1")):
-		c.filled = true
-	case c.filled:
-		c.filled = false
-		w.emptied(c)
+		return some
+	default:
+		return none
 	}
 }
 
-// lookAtProcesses reads cgroup.procs and has its first process watched. When that one ends there may be another: the first seen in
+// watchFirst reads cgroup.procs and has its first process watched. When that one ends there may be another: the first seen in
 // a new container is the runtime's own intermediate process, which leaves before the container's.
-func (w *Watcher) lookAtProcesses(c *container) {
+func (w *Watcher) watchFirst(c *container) processes {
 	for range 16 { // each time round a process has ended between the reading and the watching
-		pid := firstProcess(filepath.Join(w.root, c.path, "cgroup.procs"))
-		if pid == 0 {
-			if c.filled {
-				c.filled = false
-				w.emptied(c)
-			}
-			return
+		pid, err := firstProcess(filepath.Join(w.root, c.path, "cgroup.procs"))
+		if err != nil {
+			return unknown
 		}
-		c.filled = true
+		if pid == 0 {
+			return none
+		}
 		if ended, err := w.cfg.Processes.Watch(c.path, pid); err != nil {
 			w.metrics.refused.WithLabelValues("process").Inc()
-			return
+			return some
 		} else if !ended {
-			return
+			return some
 		}
 	}
+	return unknown
+}
+
+// hasChildren tells whether there are cgroups below one.
+func hasChildren(dir string) bool {
+	var st unix.Stat_t
+	return unix.Stat(dir, &st) == nil && st.Nlink > 2 // a directory has a link for each directory in it
 }
 
 // Ended tells that the watched process of a container has ended.
@@ -60,7 +95,7 @@ func (w *Watcher) Ended(path string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if c := w.containers[path]; c != nil {
-		w.lookAtProcesses(c)
+		w.look(c)
 	}
 }
 
@@ -70,14 +105,14 @@ func (w *Watcher) emptied(c *container) {
 }
 
 // firstProcess is the first line of cgroup.procs; 0 where there is none.
-func firstProcess(path string) int {
+func firstProcess(path string) (int, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {
-		return 0
+		return 0, err
 	}
 	line, _, _ := bytes.Cut(b, []byte("\n"))
 	pid, _ := strconv.Atoi(string(line))
-	return pid
+	return pid, nil
 }
 
 // reasonOf is the label of a watch the kernel refused.

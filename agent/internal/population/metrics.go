@@ -17,7 +17,7 @@ func newMetrics() *metrics {
 }
 
 func (w *Watcher) register(reg prometheus.Registerer) error {
-	watches := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_agent_cgroup_watches", Help: "Inotify watches held on the cgroup tree: one for each directory that may hold containers and one for each container."}, func() float64 {
+	watches := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_agent_cgroup_watches", Help: "Inotify watches held on the cgroup tree: one for each directory that may hold containers, one for each container and one more while it is young."}, func() float64 {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		return float64(len(w.dirs) + len(w.marks))

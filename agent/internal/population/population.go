@@ -2,9 +2,10 @@
 //
 // An engine tells of a start when the container runs and of an end when it has cleaned up; a container that lives 50 ms is over
 // before the first and its counters are gone before the second. The kernel is quicker: inotify(7) on the directories that hold
-// containers tells of a new cgroup before its first process runs, and on its cgroup.events that the last one has left, some
-// 15 ms to 300 ms before the runtime removes it. Where cgroups have no cgroup.events (v1 without a unified tree) the write
-// of a process into cgroup.procs and a pidfd of that process take its place.
+// containers tells of a new cgroup before its first process runs, on its cgroup.procs that a process was put into it, a pidfd of that
+// process that it has ended, some 15 ms to 300 ms before the runtime removes the cgroup. cgroup.events tells that the last process has
+// left too, also of what was not put in by a write, or went on into a cgroup below; but it is told by a worker of the kernel that a busy
+// node lets wait until the cgroup is gone.
 package population
 
 import (
@@ -15,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
@@ -43,9 +45,12 @@ type Config struct {
 	// MaxDirs is the most directories without a container (slices, pods) that are watched, MaxContainers the most containers.
 	// 0 is 8,192 and 10,000. What is past a limit is counted, and heard of from the runtime alone.
 	MaxDirs, MaxContainers int
-	// Processes tells of ends where cgroups have no cgroup.events. nil: those are heard of from the runtime alone.
+	// Processes tells of the ends of processes: for the first YoungFor of a container's life where cgroups have a cgroup.events, as long as it
+	// lives where they have none. nil: ends are heard of from cgroup.events, or the runtime, alone.
 	Processes Processes
-	Metrics   prometheus.Registerer
+	// YoungFor is how long. Who runs longer can wait for its runtime to name its process. 0 is 30 s.
+	YoungFor time.Duration
+	Metrics  prometheus.Registerer
 }
 
 // maxDepth is how deep containers are looked for, as cgroup.FS.Walk does.
@@ -66,15 +71,43 @@ type Watcher struct {
 	dirs       map[int32]string // watched directories without a container, by watch; relative, "" is the root
 	watchOf    map[string]int32 // the other way round
 	containers map[string]*container
-	marks      map[int32]*container // by watch of their cgroup.events or cgroup.procs
+	marks      map[int32]mark // by watch of one of their files
+	young      []*container   // whose processes are watched for a while, oldest first
 }
 
 // container is the cgroup of one.
 type container struct {
 	id     cgroup.ContainerID
 	path   string
-	mark   int32 // -1: not watched
-	filled bool  // a process was seen in it
+	since  time.Time
+	marks  [files]int32 // watches of its files; 0 is none, the kernel counts from 1
+	closer bool         // its processes are watched
+	state  state
+}
+
+// state is what is known of a container's processes.
+type state uint8
+
+const (
+	fresh  state = iota // none was seen
+	filled              // some are in it
+	over                // the last one's end was told
+)
+
+// file is one whose change tells that processes came or went.
+type file uint8
+
+const (
+	procsFile  file = iota // cgroup.procs: a process was put in
+	eventsFile             // cgroup.events: the first came, the last left
+
+	files
+)
+
+// mark is a watched file of a container.
+type mark struct {
+	of *container
+	on file
 }
 
 // New opens the kernel's notices for the tree of fs and starts nothing.
@@ -85,7 +118,10 @@ func New(fs cgroup.FS, cfg Config, log *slog.Logger) (*Watcher, error) {
 	if cfg.MaxContainers == 0 {
 		cfg.MaxContainers = 10_000
 	}
-	w := &Watcher{cfg: cfg, log: log, metrics: newMetrics(), dirs: map[int32]string{}, watchOf: map[string]int32{}, containers: map[string]*container{}, marks: map[int32]*container{}}
+	if cfg.YoungFor == 0 {
+		cfg.YoungFor = 30 * time.Second
+	}
+	w := &Watcher{cfg: cfg, log: log, metrics: newMetrics(), dirs: map[int32]string{}, watchOf: map[string]int32{}, containers: map[string]*container{}, marks: map[int32]mark{}}
 	if w.root, w.populated = fs.NoticeTree(); w.root == "" {
 		return nil, errors.New("watch the cgroup tree: no hierarchy is mounted")
 	}
@@ -144,13 +180,16 @@ func (w *Watcher) take(e notice) {
 		w.rescan()
 		return
 	}
-	if c := w.marks[e.watch]; c != nil {
+	if m, known := w.marks[e.watch]; known {
 		if e.mask&unix.IN_IGNORED != 0 {
 			delete(w.marks, e.watch)
-			c.mark = -1
+			m.of.marks[m.on] = 0
 			return
 		}
-		w.look(c)
+		if m.on == eventsFile && m.of.state == fresh {
+			m.of.state = filled // and may be empty again; a write to cgroup.procs is told before it has put anything in
+		}
+		w.look(m.of)
 		return
 	}
 	dir, known := w.dirs[e.watch]
@@ -188,32 +227,64 @@ func (w *Watcher) appeared(path string, from origin) {
 		w.metrics.refused.WithLabelValues("container").Inc()
 		return
 	}
-	c := &container{id: ref.ID, path: path, mark: -1}
+	c := &container{id: ref.ID, path: path, since: time.Now()}
 	w.containers[path] = c
-	w.mark(c)
+	if w.cfg.Processes != nil && (from == arrival || !w.populated) {
+		c.closer = true
+		w.mark(c, procsFile, "cgroup.procs")
+	}
+	if w.populated {
+		w.mark(c, eventsFile, "cgroup.events")
+		w.grow(c)
+	}
+	w.look(c) // first, so that an end between its first reading and here is heard of
 	if from == arrival {
 		w.metrics.notices.WithLabelValues("appeared").Inc()
 		w.sink.Appeared(c.id, path)
 	}
-	w.look(c)
 }
 
-// mark begins to watch the file whose change tells that processes came or went.
-func (w *Watcher) mark(c *container) {
-	name := "cgroup.events"
-	if !w.populated {
-		if name = "cgroup.procs"; w.cfg.Processes == nil {
-			return
-		}
-	}
+// mark begins to watch a file of a container.
+func (w *Watcher) mark(c *container, on file, name string) {
 	watch, err := unix.InotifyAddWatch(w.fd, filepath.Join(w.root, c.path, name), unix.IN_MODIFY)
 	switch {
 	case err == nil:
-		c.mark = int32(watch)
-		w.marks[c.mark] = c
+		c.marks[on] = int32(watch)
+		w.marks[int32(watch)] = mark{c, on}
 	case !errors.Is(err, unix.ENOENT): // gone already: the parent's notice follows
 		w.metrics.refused.WithLabelValues(reasonOf(err)).Inc()
 	}
+}
+
+// unmark ends the watch of a file, if there is one.
+func (w *Watcher) unmark(c *container, on file) {
+	if c.marks[on] != 0 {
+		unix.InotifyRmWatch(w.fd, uint32(c.marks[on])) // the kernel may have done so
+		delete(w.marks, c.marks[on])
+		c.marks[on] = 0
+	}
+}
+
+// grow notes a container as young, if it is, and leaves those that are not any more to their cgroup.events.
+func (w *Watcher) grow(c *container) {
+	grown := 0
+	for grown < len(w.young) && c.since.Sub(w.young[grown].since) > w.cfg.YoungFor {
+		w.leave(w.young[grown])
+		grown++
+	}
+	w.young = append(w.young[:0], w.young[grown:]...)
+	if c.closer {
+		w.young = append(w.young, c)
+	}
+}
+
+// leave ends the watch of a container's processes.
+func (w *Watcher) leave(c *container) {
+	if c.closer && w.containers[c.path] == c {
+		w.unmark(c, procsFile)
+		w.cfg.Processes.Forget(c.path)
+	}
+	c.closer = false
 }
 
 func (w *Watcher) removed(path string) {
@@ -221,14 +292,9 @@ func (w *Watcher) removed(path string) {
 	if c == nil {
 		return
 	}
+	w.leave(c)
+	w.unmark(c, eventsFile)
 	delete(w.containers, path)
-	if c.mark >= 0 {
-		unix.InotifyRmWatch(w.fd, uint32(c.mark)) // the kernel may have done so
-		delete(w.marks, c.mark)
-	}
-	if !w.populated && w.cfg.Processes != nil {
-		w.cfg.Processes.Forget(c.path)
-	}
 	w.metrics.notices.WithLabelValues("removed").Inc()
 	w.sink.Removed(c.id)
 }

@@ -93,24 +93,24 @@ func tree(t *testing.T, links map[string]string) cgroup.FS {
 }
 
 // run runs a watcher of the tree until the test ends.
-func run(t *testing.T, fs cgroup.FS, cfg population.Config) told {
+func (b *bed) run(t *testing.T, cfg population.Config) told {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 2)
 	var firsts *exits.Watcher[string]
-	if _, populated := fs.NoticeTree(); !populated {
+	if b.closer {
 		var err error
 		if firsts, err = exits.New[string](100); err != nil {
 			t.Skip(err)
 		}
-		cfg.Processes = firsts
+		cfg.Processes, b.firsts = firsts, firsts
 	}
 	reg, own := cfg.Metrics.(*prometheus.Registry)
 	if !own {
 		reg = prometheus.NewRegistry()
 		cfg.Metrics = reg
 	}
-	w, err := population.New(fs, cfg, slog.New(slog.DiscardHandler))
+	w, err := population.New(b.fs, cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,51 +148,75 @@ func mkdir(t *testing.T, path ...string) string {
 }
 
 // enter starts a process in a cgroup; the result ends it.
-func enter(t *testing.T, dir string) (end func()) {
+func (b *bed) enter(t *testing.T, dir string) (end func()) {
+	t.Helper()
+	c := b.process(t, dir)
+	stop := func() { c.Process.Kill(); c.Wait() }
+	t.Cleanup(stop)
+	return stop
+}
+
+// process starts one in a cgroup and sees to it that it is watched before it ends.
+func (b *bed) process(t *testing.T, dir string) *exec.Cmd {
 	t.Helper()
 	c := exec.Command("sleep", "60")
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
-	stop := func() { c.Process.Kill(); c.Wait() }
 	if err := os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(fmt.Sprint(c.Process.Pid)), 0); err != nil {
-		stop()
+		c.Process.Kill()
 		t.Fatal(err)
 	}
-	t.Cleanup(stop)
-	return stop
+	for deadline := time.Now().Add(5 * time.Second); b.firsts != nil && b.firsts.Watched() == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("no process is watched after 5 s")
+		}
+	}
+	return c
 }
 
 func id(digit string) string { return strings.Repeat(digit, 64) }
 
-// beds are a v2 tree and a v1 tree without cgroup.events, both on the real kernel.
-func beds(t *testing.T, f func(t *testing.T, fs cgroup.FS, dir string)) {
+// bed is a tree on the real kernel; dir is its root.
+type bed struct {
+	fs     cgroup.FS
+	dir    string
+	closer bool // processes are watched
+	firsts *exits.Watcher[string]
+}
+
+// beds are a v2 tree, with and without pidfds, and a v1 tree without cgroup.events.
+func beds(t *testing.T, f func(t *testing.T, b *bed)) {
 	unified := "unified"
 	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err == nil {
 		unified = ""
 	}
 	t.Run("cgroup.events", func(t *testing.T) {
 		dir := parent(t, unified)
-		f(t, tree(t, map[string]string{"unified": dir, "pids": dir}), dir)
+		f(t, &bed{fs: tree(t, map[string]string{"unified": dir, "pids": dir}), dir: dir})
+	})
+	t.Run("cgroup.events and processes", func(t *testing.T) {
+		dir := parent(t, unified)
+		f(t, &bed{fs: tree(t, map[string]string{"unified": dir, "pids": dir}), dir: dir, closer: true})
 	})
 	t.Run("cgroup v1 without a unified tree", func(t *testing.T) {
 		if unified == "" {
 			t.Skip("this kernel has mounted no v1 hierarchy")
 		}
 		dir := parent(t, "pids")
-		f(t, tree(t, map[string]string{"pids": dir}), dir)
+		f(t, &bed{fs: tree(t, map[string]string{"pids": dir}), dir: dir, closer: true})
 	})
 }
 
 func TestBirthAndDeathAreTold(t *testing.T) {
-	beds(t, func(t *testing.T, fs cgroup.FS, dir string) {
-		mkdir(t, dir, "docker")
-		s := run(t, fs, population.Config{})
+	beds(t, func(t *testing.T, b *bed) {
+		mkdir(t, b.dir, "docker")
+		s := b.run(t, population.Config{})
 		s.quiet(t)
-		one := mkdir(t, dir, "docker", id("a"))
+		one := mkdir(t, b.dir, "docker", id("a"))
 		s.want(t, "appeared a")
 		s.quiet(t) // empty, and was never filled
-		end := enter(t, one)
+		end := b.enter(t, one)
 		s.quiet(t)
 		end()
 		s.want(t, "emptied a")
@@ -200,19 +224,19 @@ func TestBirthAndDeathAreTold(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.want(t, "removed a")
-		mkdir(t, dir, "docker", id("a")) // started again
+		mkdir(t, b.dir, "docker", id("a")) // started again
 		s.want(t, "appeared a")
 	})
 }
 
 func TestTheRuntimesOwnProcessLeavingIsNoDeath(t *testing.T) {
-	beds(t, func(t *testing.T, fs cgroup.FS, dir string) {
-		mkdir(t, dir, "docker")
-		s := run(t, fs, population.Config{})
-		one := mkdir(t, dir, "docker", id("a"))
+	beds(t, func(t *testing.T, b *bed) {
+		mkdir(t, b.dir, "docker")
+		s := b.run(t, population.Config{})
+		one := mkdir(t, b.dir, "docker", id("a"))
 		s.want(t, "appeared a")
-		runtime := enter(t, one)
-		first := enter(t, one)
+		runtime := b.enter(t, one)
+		first := b.enter(t, one)
 		runtime()
 		s.quiet(t)
 		first()
@@ -221,41 +245,105 @@ func TestTheRuntimesOwnProcessLeavingIsNoDeath(t *testing.T) {
 }
 
 func TestDeathsOfContainersFoundRunningAreTold(t *testing.T) {
-	beds(t, func(t *testing.T, fs cgroup.FS, dir string) {
-		end := enter(t, mkdir(t, dir, "docker", id("a")))
-		s := run(t, fs, population.Config{})
+	beds(t, func(t *testing.T, b *bed) {
+		end := b.enter(t, mkdir(t, b.dir, "docker", id("a")))
+		s := b.run(t, population.Config{})
 		s.quiet(t)
 		end()
 		s.want(t, "emptied a")
 	})
 }
 
+func TestAnEndIsToldBeforeTheParentHasWaitedForTheProcess(t *testing.T) {
+	beds(t, func(t *testing.T, b *bed) {
+		if !b.closer {
+			t.Skip("cgroup.events counts a process until then")
+		}
+		mkdir(t, b.dir, "docker")
+		s := b.run(t, population.Config{})
+		one := mkdir(t, b.dir, "docker", id("a"))
+		s.want(t, "appeared a")
+		c := b.process(t, one)
+		t.Cleanup(func() { c.Wait() })
+		s.quiet(t)
+		c.Process.Kill()
+		s.want(t, "emptied a")
+		c.Wait()
+		s.quiet(t)
+	})
+}
+
+// An init system moves itself into a cgroup below its container's.
+func TestProcessesInCgroupsBelowAreTheContainers(t *testing.T) {
+	beds(t, func(t *testing.T, b *bed) {
+		if _, populated := b.fs.NoticeTree(); !populated {
+			t.Skip("v1: without cgroup.events what happens below is not heard of")
+		}
+		mkdir(t, b.dir, "docker")
+		s := b.run(t, population.Config{})
+		one := mkdir(t, b.dir, "docker", id("a"))
+		s.want(t, "appeared a")
+		first := b.enter(t, one)
+		second := b.enter(t, mkdir(t, one, "init.scope"))
+		first()
+		s.quiet(t)
+		second()
+		s.want(t, "emptied a")
+	})
+}
+
+func TestProcessesAreWatchedWhileTheirContainerIsYoung(t *testing.T) {
+	beds(t, func(t *testing.T, b *bed) {
+		mkdir(t, b.dir, "docker")
+		reg := prometheus.NewRegistry()
+		s := b.run(t, population.Config{Metrics: reg, YoungFor: 10 * time.Millisecond})
+		end := b.enter(t, mkdir(t, b.dir, "docker", id("a")))
+		s.want(t, "appeared a")
+		time.Sleep(20 * time.Millisecond)
+		before := watches(t, reg)
+		if err := os.Remove(mkdir(t, b.dir, "docker", id("b"))); err != nil {
+			t.Fatal(err)
+		}
+		s.want(t, "appeared b")
+		s.want(t, "removed b")
+		want := before
+		if _, populated := b.fs.NoticeTree(); populated && b.closer {
+			want-- // that of the first one's cgroup.procs
+		}
+		if after := watches(t, reg); after != want {
+			t.Errorf("%v watches, want %v", after, want)
+		}
+		end()
+		s.want(t, "emptied a")
+	})
+}
+
 func TestContainersOfPodsThatAppearAreTold(t *testing.T) {
-	beds(t, func(t *testing.T, fs cgroup.FS, dir string) {
-		s := run(t, fs, population.Config{})
-		pod := mkdir(t, dir, "kubepods/burstable/pod3f0cd60f-4ba8-4d0e-9f23-2c1a5a3f0a11")
+	beds(t, func(t *testing.T, b *bed) {
+		s := b.run(t, population.Config{})
+		pod := mkdir(t, b.dir, "kubepods/burstable/pod3f0cd60f-4ba8-4d0e-9f23-2c1a5a3f0a11")
 		s.quiet(t)
 		one := mkdir(t, pod, id("b"))
 		s.want(t, "appeared b")
 		os.Remove(one)
 		s.want(t, "removed b")
 		os.Remove(pod)
-		if pod = mkdir(t, dir, "kubepods/burstable/podaf0cd60f-4ba8-4d0e-9f23-2c1a5a3f0a11", id("c")); pod != "" {
+		if pod = mkdir(t, b.dir, "kubepods/burstable/podaf0cd60f-4ba8-4d0e-9f23-2c1a5a3f0a11", id("c")); pod != "" {
 			s.want(t, "appeared c") // made with its parents at once
 		}
 	})
 }
 
 func TestTwentyContainersASecondLeaveNoWatchBehind(t *testing.T) {
-	beds(t, func(t *testing.T, fs cgroup.FS, dir string) {
-		mkdir(t, dir, "docker")
+	beds(t, func(t *testing.T, b *bed) {
+		mkdir(t, b.dir, "docker")
 		reg := prometheus.NewRegistry()
-		s := run(t, fs, population.Config{Metrics: reg})
+		s := b.run(t, population.Config{Metrics: reg})
 		s.quiet(t)
 		before := watches(t, reg)
 		for i := range 40 {
 			c := fmt.Sprintf("%064x", i+1)
-			if err := os.Remove(mkdir(t, dir, "docker", c)); err != nil {
+			if err := os.Remove(mkdir(t, b.dir, "docker", c)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -279,14 +367,14 @@ func TestTwentyContainersASecondLeaveNoWatchBehind(t *testing.T) {
 }
 
 func TestPastTheLimitsTheRestIsCounted(t *testing.T) {
-	beds(t, func(t *testing.T, fs cgroup.FS, dir string) {
-		mkdir(t, dir, "docker")
+	beds(t, func(t *testing.T, b *bed) {
+		mkdir(t, b.dir, "docker")
 		reg := prometheus.NewRegistry()
-		s := run(t, fs, population.Config{MaxDirs: 2, MaxContainers: 1, Metrics: reg})
-		mkdir(t, dir, "other")
-		mkdir(t, dir, "docker", id("a"))
+		s := b.run(t, population.Config{MaxDirs: 2, MaxContainers: 1, Metrics: reg})
+		mkdir(t, b.dir, "other")
+		mkdir(t, b.dir, "docker", id("a"))
 		s.want(t, "appeared a")
-		mkdir(t, dir, "docker", id("b"))
+		mkdir(t, b.dir, "docker", id("b"))
 		s.quiet(t)
 		want := `
 # HELP plimsoll_agent_cgroup_watches_refused_total Directories, containers and processes not watched: past a limit of the agent or the kernel. Births and deaths there are heard of from the runtime alone.
@@ -294,7 +382,13 @@ func TestPastTheLimitsTheRestIsCounted(t *testing.T) {
 plimsoll_agent_cgroup_watches_refused_total{reason="container"} 1
 plimsoll_agent_cgroup_watches_refused_total{reason="directory"} 1
 `
-		if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "plimsoll_agent_cgroup_watches_refused_total"); err != nil {
+		refused := func() error {
+			return testutil.GatherAndCompare(reg, strings.NewReader(want), "plimsoll_agent_cgroup_watches_refused_total")
+		}
+		for deadline := time.Now().Add(5 * time.Second); refused() != nil && time.Now().Before(deadline); {
+			time.Sleep(time.Millisecond)
+		}
+		if err := refused(); err != nil {
 			t.Error(err)
 		}
 	})

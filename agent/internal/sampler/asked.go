@@ -32,6 +32,14 @@ func (asked) ID() string { return "" }
 // CPUAbove implements reader.
 func (asked) CPUAbove() string { return "" }
 
+// ReadLast implements reader with what was told last.
+func (a asked) ReadLast(st *cgroup.Stats, _ []byte) error {
+	if !a.Last(st) {
+		return cgroup.ErrGone
+	}
+	return nil
+}
+
 // SetNetPID implements reader: the figures of the network come with the others.
 func (asked) SetNetPID(int) {}
 

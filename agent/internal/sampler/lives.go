@@ -29,6 +29,7 @@ type reader interface {
 	ID() string       // of the cgroup
 	CPUAbove() string // the file with the CPU usage of its parent
 	SetNetPID(pid int)
+	ReadLast(st *cgroup.Stats, buf []byte) error // what is left at its end
 }
 
 // snapshot is one reading.
@@ -58,16 +59,13 @@ func (l *life) SetNetPID(pid int) {
 	l.reader.SetNetPID(pid)
 }
 
-// finish takes the final reading. A later one is better, one of a cgroup that is gone is none.
+// finish takes the final reading. A later one is better, unless some of the cgroup is gone by then; one of a cgroup in which nothing ever
+// ran is none.
 func (l *life) finish(buf []byte) (ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var st cgroup.Stats
-	if from, ok := l.reader.(asked); ok {
-		if !from.Last(&st) {
-			return false
-		}
-	} else if err := l.reader.Read(&st, buf); err != nil || st.Has == 0 {
+	if l.reader.ReadLast(&st, buf) != nil || st.Has&cgroup.HasCPUUsage != 0 && st.CPUUsage == 0 || l.final.stats.Has&^st.Has&^cgroup.HasNet != 0 {
 		return false
 	}
 	if l.final.stats.Has&st.Has&cgroup.HasMemoryPeak != 0 { // each reading begins a new peak
