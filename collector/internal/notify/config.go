@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"regexp"
-	"strconv"
 	"strings"
 
 	"github.com/prometheus/alertmanager/config"
@@ -144,70 +142,6 @@ func loadFile(file string) (loaded, error) {
 		return loaded{}, &ParseError{File: file, Line: lineOf(text, "templates"), Err: err}
 	}
 	return loaded{file: file, text: text, config: conf, templates: tmpl}, nil
-}
-
-// locate finds the line that a fault comes from. Alertmanager names it for faults of type only; for the others it is the
-// deepest part of the file without which there is no fault or, failing that, another one.
-func locate(root *yaml.Node, fault error) int {
-	if line := lineIn(fault); line > 0 {
-		return line
-	}
-	b := blame{root: root, fault: fault.Error(), line: 1, left: maxBlameSteps}
-	b.search(root, 0)
-	return b.line
-}
-
-func lineIn(err error) int {
-	found := regexp.MustCompile(`line (\d+)`).FindStringSubmatch(err.Error())
-	if found == nil {
-		return 0
-	}
-	line, _ := strconv.Atoi(found[1])
-	return line
-}
-
-// maxBlameSteps bounds the search: each step reads the configuration once, well under a millisecond.
-const maxBlameSteps = 2000
-
-type blame struct {
-	root  *yaml.Node
-	fault string
-	line  int
-	depth int
-	cured bool // the part at line is one without which there is no fault
-	left  int
-}
-
-func (b *blame) search(at *yaml.Node, depth int) {
-	step := 1
-	if at.Kind == yaml.MappingNode {
-		step = 2
-	}
-	all := at.Content
-	for i := 0; i+step <= len(all) && b.left > 0; i += step {
-		b.left--
-		if depth > 0 { // at depth 0 stands the document itself
-			at.Content = append(append([]*yaml.Node{}, all[:i]...), all[i+step:]...)
-			now := faultOf(b.root)
-			at.Content = all
-			cured := now == ""
-			if now != b.fault && (cured && !b.cured || cured == b.cured && depth > b.depth) {
-				b.line, b.depth, b.cured = all[i].Line, depth, cured
-			}
-		}
-		b.search(all[i+step-1], depth+1)
-	}
-}
-
-func faultOf(root *yaml.Node) string {
-	text, err := yaml.Marshal(root)
-	if err != nil {
-		return err.Error()
-	}
-	if _, err := config.Load(string(text)); err != nil {
-		return err.Error()
-	}
-	return ""
 }
 
 // lineOf is the line of the first node with the given text, 0 when there is none.
