@@ -70,8 +70,8 @@ and the slow groups; the CPU and working set peaks are those of whole intervals,
 
 Of cAdvisor's metrics these are not sent: ` + "`container_cpu_usage_seconds_total`" + ` by CPU (beside ` + "`cpu=\"total\"`" + ` a sum would count twice), ` + "`container_tasks_state`" + ` and
 ` + "`container_cpu_load_*`" + ` (0 unless a netlink reader is switched on; pressure tells more), ` + "`container_referenced_bytes`" + ` (it clears bits of every process to count
-them), the figures of perf, resctrl and cpuset, the node's /proc/diskstats in each container, and what only some machines have
-(books, drawers, memory modules). ` + "`container_memory_numa_pages`" + ` has its label ` + "`node`" + ` as ` + "`numa_node`" + `, for ` + "`node`" + ` is the machine.
+them), the figures of perf, resctrl and cpuset, BFQ's debugging files (times, queues and merges by device), the node's /proc/diskstats in each
+container, what only some machines have (books, drawers, memory modules) and what does not change (CPU caches, NUMA distances). ` + "`container_memory_numa_pages`" + ` has its label ` + "`node`" + ` as ` + "`numa_node`" + `, for ` + "`node`" + ` is the machine.
 
 ## All metrics
 
