@@ -101,10 +101,10 @@ func workload(of Of, w *kubernetes.Workload, l identity.Labels) {
 	set.Put(ids.ready, float64(w.Ready))
 	set.Put(ids.updated, float64(w.Updated))
 
-	set = of(workloadLabels(l)...)
-	set.Put(catalog.WorkloadDesired, float64(w.Desired))
-	set.Put(catalog.WorkloadReady, float64(w.Ready))
-	set.Put(catalog.WorkloadUpdated, float64(w.Updated))
+	set = of(workloadLabels(l)...) // another kind, or a Swarm that this agent leads, may have a workload of the same name
+	set.Add(catalog.WorkloadDesired, float64(w.Desired))
+	set.Add(catalog.WorkloadReady, float64(w.Ready))
+	set.Add(catalog.WorkloadUpdated, float64(w.Updated))
 }
 
 // workloadLabels are the labels of a workload; empty ones are left out by the set.

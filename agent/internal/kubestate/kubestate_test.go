@@ -17,6 +17,8 @@ func TestAClusterBecomesSeries(t *testing.T) {
 			{Kind: "Deployment", Namespace: "shop", Name: "web", Container: "nginx", Labels: map[string]string{"project": "till"}, Desired: 3, Ready: 2, Updated: 1},
 			{Kind: "StatefulSet", Namespace: "shop", Name: "db", Desired: 1},
 			{Kind: "DaemonSet", Namespace: "shop", Name: "logs", Desired: 9, Ready: 9, Updated: 9},
+			{Kind: "StatefulSet", Namespace: "shop", Name: "twin", Desired: 1, Ready: 1},
+			{Kind: "Deployment", Namespace: "shop", Name: "twin", Desired: 4, Ready: 3},
 		},
 		Autoscalers: []kubernetes.Autoscaler{{Namespace: "shop", Name: "web", TargetKind: "Deployment", TargetName: "web", Min: 1, Max: 3, Current: 3, Desired: 4}},
 		Quotas:      []kubernetes.Quota{{Namespace: "shop", Name: "all", Hard: map[string]float64{"requests.cpu": 10}, Used: map[string]float64{"requests.cpu": 1.5}}},
@@ -53,6 +55,9 @@ func TestAClusterBecomesSeries(t *testing.T) {
 		`workload_desired_replicas{namespace="shop",project="till",workload="web"} 3`,
 		`workload_ready_replicas{namespace="shop",project="till",workload="web"} 2`,
 		`workload_desired_replicas{namespace="shop",project="shop",workload="db"} 1`,
+		`workload_desired_replicas{namespace="shop",project="shop",workload="twin"} 5`, // two kinds under one name are one workload
+		`workload_ready_replicas{namespace="shop",project="shop",workload="twin"} 4`,
+		`kube_statefulset_replicas{namespace="shop",statefulset="twin"} 1`,
 		`workload_autoscaler_at_max{namespace="shop",project="till",workload="web"} 1`,
 		`kube_horizontalpodautoscaler_spec_max_replicas{horizontalpodautoscaler="web",namespace="shop"} 3`,
 		`kube_horizontalpodautoscaler_status_desired_replicas{horizontalpodautoscaler="web",namespace="shop"} 4`,

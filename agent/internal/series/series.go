@@ -75,6 +75,17 @@ func (s *Set) Begin() {
 // Put sets the round's value of a metric without a varying label.
 func (s *Set) Put(id catalog.ID, value float64) { s.PutFor(id, "", value) }
 
+// Add adds to the round's value of a metric without a varying label: what two sources tell of one target is one figure.
+func (s *Set) Add(id catalog.ID, value float64) {
+	for at := s.first[id]; at != 0; at = s.entries[at-1].next {
+		if e := &s.entries[at-1]; e.varying == "" && e.now {
+			e.value += value
+			return
+		}
+	}
+	s.Put(id, value)
+}
+
 // PutFor sets the round's value of the series whose varying label (interface, device) has the value varying. It reports
 // false when the set is full.
 func (s *Set) PutFor(id catalog.ID, varying string, value float64) bool {

@@ -34,9 +34,9 @@ func (s *Source) Collect(of func(labels ...wire.Label) *series.Set) {
 			continue
 		}
 		set := of(label("namespace", l.Namespace), label("project", l.Project), label("team", l.Team), label("tier", l.Tier), label("workload", l.Workload))
-		set.Put(catalog.WorkloadDesired, float64(service.Desired))
-		set.Put(catalog.WorkloadReady, float64(service.Ready))
-		set.Put(catalog.WorkloadUpdated, float64(service.Updated))
+		set.Add(catalog.WorkloadDesired, float64(service.Desired)) // a Kubernetes that this agent is elected in may have a workload of the same name
+		set.Add(catalog.WorkloadReady, float64(service.Ready))
+		set.Add(catalog.WorkloadUpdated, float64(service.Updated))
 	}
 	for _, n := range swarm.Nodes {
 		ready := 0.0
