@@ -21,9 +21,10 @@ func (f FS) LocatePod(podUID string, id ContainerID) string {
 		}
 	}
 	for _, class := range [...]string{"burstable", "", "besteffort"} {
-		path := filepath.Join("/kubepods", class, "pod"+podUID, string(id))
-		if exists(mount + path) {
-			return path
+		for _, name := range [...]string{string(id), "crio-" + string(id)} {
+			if path := filepath.Join("/kubepods", class, "pod"+podUID, name); exists(mount + path) {
+				return path
+			}
 		}
 		slice, parent := "kubepods", "/kubepods.slice"
 		if class != "" {

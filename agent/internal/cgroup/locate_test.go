@@ -14,6 +14,8 @@ func TestAContainerOfAPodIsFoundByTheKubeletsLayouts(t *testing.T) {
 	for name, path := range map[string]string{
 		"cgroupfs, burstable":            "/kubepods/burstable/pod" + uid + "/" + string(id),
 		"cgroupfs, guaranteed":           "/kubepods/pod" + uid + "/" + string(id),
+		"cgroupfs, CRI-O":                "/kubepods/besteffort/pod" + uid + "/crio-" + string(id),
+		"systemd, burstable, Docker":     "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod" + escaped + ".slice/docker-" + string(id) + ".scope",
 		"systemd, best effort, CRI-O":    "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod" + escaped + ".slice/crio-" + string(id) + ".scope",
 		"systemd, guaranteed":            "/kubepods.slice/kubepods-pod" + escaped + ".slice/cri-containerd-" + string(id) + ".scope",
 		"another root, which Walk finds": "/kubelet/kubepods/pod" + uid + "/" + string(id),

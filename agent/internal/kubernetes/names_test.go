@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 func TestWorkloadsAreReadOffGeneratedNames(t *testing.T) {
@@ -24,6 +26,20 @@ func TestWorkloadsAreReadOffGeneratedNames(t *testing.T) {
 	for job, want := range map[string]string{"backup-28912345": "backup", "import-2026": "import-2026", "once": "once"} {
 		if got := cronJobOf(job); got != want {
 			t.Errorf("Job %s: %s, want %s", job, got, want)
+		}
+	}
+}
+
+func TestAContainerHasItsIDWhicheverRuntimeRunsIt(t *testing.T) {
+	id := strings.Repeat("0123456789abcdef", 4)
+	for _, runtime := range []string{"containerd", "cri-o", "docker"} {
+		p := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a"}}}, Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{
+			Name: "a", ContainerID: runtime + "://" + id, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}},
+			LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ContainerID: runtime + "://" + strings.Repeat("f", 64)}},
+		}}}}
+		k := podOf(p).containers[0]
+		if string(k.id) != id || !k.running || string(k.ends[1].id) != strings.Repeat("f", 64) {
+			t.Errorf("%s: %+v", runtime, k)
 		}
 	}
 }
