@@ -114,6 +114,12 @@ func alone(t *testing.T) {
 // joinSwarm makes the engine a Swarm of one node, until the test ends.
 func joinSwarm(t *testing.T) {
 	t.Helper()
+	joinSwarmAt(t, "127.0.0.1")
+}
+
+// joinSwarmAt makes it one that nodes which reach this address can join.
+func joinSwarmAt(t *testing.T, address string) {
+	t.Helper()
 	state, err := exec.Command("docker", "info", "--format", "{{.Swarm.LocalNodeState}}").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +131,7 @@ func joinSwarm(t *testing.T) {
 		t.Fatal(err)
 	}
 	alone(t)
-	docker(t, "swarm", "init", "--advertise-addr=127.0.0.1", "--listen-addr=127.0.0.1:"+port)
+	docker(t, "swarm", "init", "--advertise-addr="+address, "--listen-addr="+address+":"+port)
 	t.Cleanup(func() {
 		docker(t, "swarm", "leave", "--force")
 		if !gateway {
