@@ -36,7 +36,7 @@ BENCH_PEERS      ?=
 CHAOS_ROUNDS ?= 60
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-join show-event-latency show-rules-10k show-exits show-start bench-agent clean help chaos bench-collector
+.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-kubernetes-cgroup2 show-join show-swarm show-event-latency show-rules-10k show-exits show-start bench-agent clean help chaos bench-collector
 
 build: ## build bin/plimsoll-agent and bin/plimsoll-collector
 	go build -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/plimsoll-agent ./agent
@@ -67,13 +67,20 @@ show-cgroup2: ## compare the agent with cAdvisor and the kernel's files on cgrou
 	@test -z "$(NEWER_KERNEL)" || .ci/peers/cgroup2/newer-kernel.sh "$(NEWER_KERNEL)"
 	PLIMSOLL_KERNEL=$(NEWER_KERNEL) .ci/peers/cgroup2/show.sh
 
-show-kubernetes: ## compare the agent with a real kubelet on this machine, stop the API server, measure a large cluster: six minutes, as root
+show-kubernetes: ## compare the agent with a real kubelet on this machine, stop the API server, measure it beside 110 pods in a cluster of 5,000: ten minutes, as root
 	.ci/peers/kubernetes/build.sh $(KUBERNETES) kube-apiserver kube-controller-manager kube-scheduler kubelet
 	PLIMSOLL_SHOW=kubernetes PLIMSOLL_KUBERNETES=$(KUBERNETES) go test ./agent/internal/kubernetes -count=1 -timeout 20m -v -run TestShow
+
+show-kubernetes-cgroup2: ## the same comparison with a kubelet on cgroup v2, in a QEMU guest: ten minutes, as root
+	.ci/peers/kubernetes/build.sh $(KUBERNETES) kube-apiserver kube-controller-manager kube-scheduler kubelet
+	.ci/peers/kubernetes/cgroup2.sh $(KUBERNETES)
 
 show-join: ## one application as container, Compose project, Swarm service and real Deployment is one series; it moves without a gap: six minutes, as root
 	.ci/peers/kubernetes/build.sh $(KUBERNETES) kube-apiserver kube-controller-manager kube-scheduler kubelet
 	PLIMSOLL_SHOW=join PLIMSOLL_KUBERNETES=$(KUBERNETES) go test ./collector/e2e -count=1 -timeout 20m -v -run TestShowAnApplicationMoves
+
+show-swarm: ## a Swarm of two engines on this machine: services, nodes and missing agents as its manager tells them: two minutes, as root
+	PLIMSOLL_SHOW=swarm go test ./collector/e2e -count=1 -timeout 10m -v -run TestShowASwarm
 
 show-event-latency: ## time 60 OOM kills and 60 crashes of real containers from the kernel to a webhook, under load: six minutes, as root
 	PLIMSOLL_SHOW=event-latency go test ./collector/e2e -count=1 -timeout 20m -v -run TestEventsReachTheWebhook

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Makes the disk image and the initramfs of a Linux guest with cgroup v2 and a Docker engine out of this host's own Debian packages, no
 # network needed: mkguest.sh FOLDER. The kernel is the newest of /boot, or of PLIMSOLL_KERNEL, a folder with a kernel package unpacked.
+# GUEST_PROGRAMS and GUEST_MODULES are put in besides.
 set -euo pipefail
 out=$1
 from=${PLIMSOLL_KERNEL:-}
@@ -26,7 +27,7 @@ cp /bin/busybox "$root/bin/busybox"
 for applet in $(/bin/busybox --list); do
   case $applet in busybox | ip) ;; *) ln -s busybox "$root/bin/$applet" ;; esac
 done
-add_programs dockerd containerd containerd-shim-runc-v2 runc docker docker-init docker-proxy ip mount umount
+add_programs dockerd containerd containerd-shim-runc-v2 runc docker docker-init docker-proxy ip mount umount ${GUEST_PROGRAMS:-}
 echo root:x:0:0:root:/root:/bin/sh > "$root/etc/passwd"
 printf 'root:x:0:\ndocker:x:999:\n' > "$root/etc/group"
 echo 127.0.0.1 localhost > "$root/etc/hosts"; echo guest > "$root/etc/hostname"; : > "$root/etc/resolv.conf"
@@ -39,7 +40,7 @@ cp /bin/busybox "$image/bin/busybox"
 for applet in $(/bin/busybox --list); do [ "$applet" = busybox ] || ln -s busybox "$image/bin/$applet"; done
 tar -C "$image" -cf "$root/root/image.tar" .
 
-for module in virtio_pci virtio_blk ext4 overlay bridge veth 9p 9pnet_virtio; do
+for module in virtio_pci virtio_blk ext4 overlay bridge veth 9p 9pnet_virtio ${GUEST_MODULES:-}; do
   modprobe -d "${from:-/}" -S "$kernel" --show-depends "$module" | awk '$1 == "insmod" { print $2 }'
 done | awk '!seen[$0]++' | while read -r module; do
   cp "$module" "$initrd/mod/"; basename "$module" >> "$initrd/mod/order"

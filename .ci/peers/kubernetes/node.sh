@@ -1,10 +1,10 @@
 #!/bin/bash
 # A whole Kubernetes on this machine: node.sh up FOLDER BINARIES, node.sh workload FOLDER, node.sh down FOLDER.
-# `up` starts etcd, kube-apiserver, kube-controller-manager, kube-scheduler, containerd and a kubelet (cgroup v1 or v2), `workload` the pods
-# of workload.yaml, each running when it returns. State goes to FOLDER; `down` stops what `up` started, by pid, and undoes what the kubelet
-# did to the machine. The binaries are those of build.sh; etcd-server, containerd, runc, containernetworking-plugins, kubernetes-client
-# (kubectl), docker.io (to make images) and busybox-static come from Debian. With PLIMSOLL_CRI_DOCKERD=BINARY in the environment the pods
-# run on this machine's Docker engine, through that cri-dockerd, instead of containerd.
+# `up` is `control` (etcd, kube-apiserver, kube-controller-manager, kube-scheduler) and `node` (containerd and a kubelet, cgroup v1 or v2);
+# `workload` starts the pods of workload.yaml, each running when it returns. State goes to FOLDER; `down` stops what `up` started, by pid,
+# and undoes what the kubelet did to the machine. The binaries are those of build.sh; etcd-server, containerd, runc,
+# containernetworking-plugins, kubernetes-client (kubectl), docker.io (to make images) and busybox-static come from Debian. With
+# PLIMSOLL_CRI_DOCKERD=BINARY in the environment the pods run on this machine's Docker engine, through that cri-dockerd, not on containerd.
 set -euo pipefail
 action=$1; W=$2; node=plimsoll-node; port=26443
 export KUBECONFIG=$W/kubeconfig
@@ -36,13 +36,12 @@ current-context: x
 YAML
 }
 
-up() {
-  local bin=$1 address
-  address=$(ip -4 -o addr show scope global | awk '{split($4,a,"/"); print a[1]; exit}')
-  mkdir -p "$W"/{containerd,cni,kubelet,podlogs}; cd "$W"
+control() {
+  local bin=$1
+  mkdir -p "$W"; cd "$W"
   openssl genrsa -out sa.key 2048 2> /dev/null; openssl rsa -in sa.key -pubout -out sa.pub 2> /dev/null
   openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.crt -days 30 -subj /CN=plimsoll-test 2> /dev/null
-  printf 'subjectAltName=IP:127.0.0.1,IP:10.96.0.1,IP:%s,DNS:localhost,DNS:%s,DNS:kubernetes.default.svc\nextendedKeyUsage=serverAuth,clientAuth\n' "$address" $node > names.cnf
+  printf 'subjectAltName=IP:127.0.0.1,IP:10.0.2.2,IP:10.96.0.1,DNS:localhost,DNS:%s,DNS:kubernetes.default.svc\nextendedKeyUsage=serverAuth,clientAuth\n' $node > names.cnf
   certificate apiserver /CN=kube-apiserver
   certificate admin /O=system:masters/CN=admin
   certificate kubelet /O=system:nodes/CN=system:node:$node
@@ -55,7 +54,14 @@ up() {
   begin controllers "$bin/kube-controller-manager" --kubeconfig=kubeconfig --leader-elect=false --service-account-private-key-file=sa.key --root-ca-file=ca.crt \
     --bind-address=127.0.0.1 --secure-port=21257 --use-service-account-credentials=true --cluster-signing-cert-file=ca.crt --cluster-signing-key-file=ca.key
   begin scheduler "$bin/kube-scheduler" --kubeconfig=kubeconfig --leader-elect=false --bind-address=127.0.0.1 --secure-port=21259
+  kubectl create namespace shop > /dev/null
+  await controllers 60 kubectl -n shop get serviceaccount default
+}
 
+node() {
+  local bin=$1 address
+  address=$(ip -4 -o addr show scope global | awk '{split($4,a,"/"); print a[1]; exit}')
+  mkdir -p "$W"/{containerd,cni,kubelet,podlogs}; cd "$W"
   cat > cni/10-plimsoll.conflist << JSON
 {"cniVersion":"0.4.0","name":"plimsoll","plugins":[{"type":"bridge","bridge":"plimsoll0","isGateway":true,"ipMasq":false,"ipam":{"type":"host-local","dataDir":"$W/ipam","ranges":[[{"subnet":"10.244.77.0/24"}]],"routes":[{"dst":"0.0.0.0/0"}]}}]}
 JSON
@@ -101,15 +107,13 @@ YAML
   sysctl -n vm.overcommit_memory kernel.panic kernel.panic_on_oops vm.panic_on_oom kernel.keys.root_maxkeys kernel.keys.root_maxbytes > sysctl.before
   begin kubelet "$bin/kubelet" --config=kubelet.yaml --kubeconfig=kubelet.kubeconfig --root-dir="$W/kubelet" --cert-dir="$W" \
     --containerd="$W/containerd/containerd.sock" --hostname-override=$node --node-ip="$address" --v=2
-  await kubelet 120 sh -c "kubectl get node $node | grep -q ' Ready'"
-  kubectl create namespace shop > /dev/null
-  await kubelet 30 kubectl -n shop get serviceaccount default
+  await kubelet 240 sh -c "kubectl get node $node | grep -q ' Ready'"
 }
 
 workload() {
   kubectl apply -f "$here/workload.yaml" > /dev/null
-  for owner in ds/agentlike deploy/burn sts/db; do kubectl -n shop rollout status $owner --timeout=120s > /dev/null; done
-  await kubelet 90 sh -c 'kubectl -n shop get pod | grep -q "^tick-.* Running"' # the CronJob runs at the full minute
+  for owner in ds/agentlike deploy/burn sts/db; do kubectl -n shop rollout status $owner --timeout=300s > /dev/null; done
+  await apiserver 120 sh -c 'kubectl -n shop get pod | grep -q "^tick-.* Running"' # the CronJob runs at the full minute
   kubectl -n shop get pod -o wide
 }
 
@@ -188,10 +192,13 @@ down() {
 
 here=$(cd "$(dirname "$0")" && pwd)
 case $action in
-  up) up "$3" ;;
+  up) control "$3"; node "$3" ;;
+  control) control "$3" ;;
+  node) node "$3" ;;
   workload) workload ;;
   down) down ;;
+  stop-controllers) stop scheduler controllers ;;
   stop-apiserver) stop apiserver ;;
   start-apiserver) cd "$W"; begin_apiserver "$3" ;;
-  *) echo "usage: node.sh up|workload|down|stop-apiserver|start-apiserver FOLDER [BINARIES]" >&2; exit 2 ;;
+  *) echo "usage: node.sh up|control|node|workload|down|stop-controllers|stop-apiserver|start-apiserver FOLDER [BINARIES]" >&2; exit 2 ;;
 esac
