@@ -32,11 +32,14 @@ BENCH_BUSY       ?= 0%
 BENCH_SECONDS    ?= 60
 BENCH_PEERS      ?=
 
-# Kills of make chaos.
+# Kills of make chaos, and a part of the name of its only test; for how long make fuzz runs each target, and a part of the only ones.
 CHAOS_ROUNDS ?= 60
+CHAOS_ONLY   ?=
+export FUZZ_SECONDS ?= 60
+export FUZZ_ONLY    ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-kubernetes-cgroup2 show-join show-swarm show-event-latency show-rules-10k show-exits show-start bench-agent clean help chaos bench-collector
+.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-kubernetes-cgroup2 show-join show-swarm show-event-latency show-rules-10k show-exits show-start bench-agent clean help chaos fuzz show-wire show-backlog bench-collector
 
 build: ## build bin/plimsoll-agent and bin/plimsoll-collector
 	go build -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/plimsoll-agent ./agent
@@ -98,8 +101,17 @@ show-start: build ## start the agent beside 1,000 containers (cgroups v1, a stan
 bench-collector: build ## CPU time of a sample taken in, beside apt's victoria-metrics fed the same stream
 	go test -run '^$$' -bench . -benchtime 3x -v ./collector/bench
 
-chaos: ## kill agent and collector 60 times under load and count every sample, five minutes (CHAOS_ROUNDS)
-	PLIMSOLL_CHAOS_ROUNDS=$(CHAOS_ROUNDS) go test -count=1 -timeout 20m ./agent/chaos -v
+show-wire: ## weigh the batches of the agent beside 100 containers, bytes a sample as they go over the wire: three minutes, with Docker
+	PLIMSOLL_SHOW=wire go test -count=1 -timeout 15m -v -run TestBytesOfASampleOnTheWire ./agent/chaos
+
+show-backlog: ## the agent's memory and start with 1 GiB of backlog, and while it goes: six minutes
+	PLIMSOLL_SHOW=backlog go test -count=1 -timeout 20m -v -run TestMemoryWithAGigabyteOfBacklog ./agent/chaos
+
+fuzz: ## every decoder and parser that can be reached from outside, FUZZ_SECONDS (60) each; FUZZ_ONLY is a part of their names
+	.ci/fuzz.sh
+
+chaos: ## kill agent and collector 60 times under load (CHAOS_ROUNDS), fail receivers and disks, kill real peers; count every sample: 15 minutes (CHAOS_ONLY: a part of a test's name)
+	PLIMSOLL_CHAOS_ROUNDS=$(CHAOS_ROUNDS) go test -count=1 -timeout 30m ./agent/chaos -v $(if $(CHAOS_ONLY),-run $(CHAOS_ONLY))
 
 show-rules-10k: ## evaluate the rule pack over 10,000 synthetic containers and print what each group costs (minutes)
 	PLIMSOLL_SHOW_CONTAINERS=10000 go test -count=1 -v -timeout 20m -run TestThePackOverALargeFleet ./collector/internal/rules/fleettest
