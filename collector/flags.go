@@ -47,6 +47,10 @@ type config struct {
 	grafanaToken  string
 	grafanaFolder string
 	grafanaEvery  settings.Duration
+	grafanaMarks  bool
+	grafanaEdits  string
+	grafanaOpen   bool
+	grafanaLook   bool
 	sourceURL     string
 	sourceToken   string
 
@@ -68,7 +72,7 @@ type config struct {
 func defaults() config {
 	return config{
 		listen: "127.0.0.1:9750", dataDir: "/var/lib/plimsoll-collector", retention: settings.Duration(90 * 24 * time.Hour),
-		builtinRules: true, grafanaFolder: "Plimsoll", grafanaEvery: settings.Duration(10 * time.Minute),
+		builtinRules: true, grafanaFolder: "Plimsoll", grafanaEvery: settings.Duration(10 * time.Minute), grafanaMarks: true, grafanaEdits: string(grafana.Repair),
 		journalMaxBytes: 1 << 30, journalFsync: string(journal.FsyncInterval),
 		limitBody: 32 << 20, limitDecoded: 128 << 20, limitFreeDisk: 256 << 20,
 		limitSeries: 200_000, limitWrites: 64, limitLabels: 60, limitName: 256, limitValue: 4096, limitFuture: settings.Duration(10 * time.Minute),
@@ -110,6 +114,10 @@ func (cfg *config) flags() *settings.Set {
 	f.StringVar(&cfg.grafanaToken, "grafana.token-file", cfg.grafanaToken, "`file` with the token of a Grafana service account")
 	f.StringVar(&cfg.grafanaFolder, "grafana.folder", cfg.grafanaFolder, "`title` of the folder in Grafana")
 	f.Var(&cfg.grafanaEvery, "grafana.interval", "`time` between comparisons of Grafana with what is shipped")
+	f.BoolVar(&cfg.grafanaMarks, "grafana.annotations", cfg.grafanaMarks, "post releases, OOM storms and firing alerts to Grafana as annotations")
+	f.StringVar(&cfg.grafanaEdits, "grafana.edits", cfg.grafanaEdits, "what becomes of a dashboard that a person changed: `repair` puts it back, keep leaves it")
+	f.BoolVar(&cfg.grafanaOpen, "grafana.editable", cfg.grafanaOpen, "let people change the dashboards in Grafana instead of copies of them")
+	f.BoolVar(&cfg.grafanaLook, "grafana.read-only", cfg.grafanaLook, "compare Grafana with what is shipped and report, but write nothing to it")
 	f.StringVar(&cfg.sourceURL, "grafana.datasource-url", cfg.sourceURL, "`URL` under which Grafana reaches the collector (default: --external-url)")
 	f.StringVar(&cfg.sourceToken, "grafana.datasource-token-file", cfg.sourceToken, "`file` with the token of scope read that Grafana sends to the collector")
 	f.Var(&cfg.limitBody, "limit.write-body", "most `bytes` of a remote write body as sent")
@@ -178,6 +186,8 @@ func (cfg *config) parse(args []string, stdout io.Writer) error {
 		return errors.New("--grafana.token-file needs --grafana.url")
 	case cfg.logFormat != "text" && cfg.logFormat != "json":
 		return fmt.Errorf("--log.format=%q: use text or json", cfg.logFormat)
+	case cfg.grafanaEdits != string(grafana.Repair) && cfg.grafanaEdits != string(grafana.Keep):
+		return fmt.Errorf("--grafana.edits=%q: use %s or %s", cfg.grafanaEdits, grafana.Repair, grafana.Keep)
 	case time.Duration(cfg.grafanaEvery) < time.Second:
 		return fmt.Errorf("--grafana.interval=%s is below 1s", cfg.grafanaEvery.String())
 	}
@@ -231,7 +241,12 @@ func (cfg *config) grafana(external string) grafana.Config {
 	if source == "" {
 		source = external
 	}
-	return grafana.Config{URL: cfg.grafanaURL, TokenFile: cfg.grafanaToken, FolderTitle: cfg.grafanaFolder, DatasourceURL: source, DatasourceTokenFile: cfg.sourceToken, Interval: time.Duration(cfg.grafanaEvery)}
+	g := grafana.Config{URL: cfg.grafanaURL, TokenFile: cfg.grafanaToken, FolderTitle: cfg.grafanaFolder, DatasourceURL: source, DatasourceTokenFile: cfg.sourceToken, Interval: time.Duration(cfg.grafanaEvery),
+		Edits: grafana.Edits(cfg.grafanaEdits), Editable: cfg.grafanaOpen, ReadOnly: cfg.grafanaLook}
+	if cfg.grafanaMarks {
+		g.AnnotationsFile = filepath.Join(cfg.dataDir, "grafana-annotations.json")
+	}
+	return g
 }
 
 // reachedAt is the address for links: what the operator says, or what the listener has.

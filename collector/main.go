@@ -150,7 +150,9 @@ func build(cfg config, log *slog.Logger) (c *collector, err error) {
 	c.scraper = selfscrape.New(selfscrape.Config{Collector: host, Metadata: agentMetadata()}, reg, c.engine, log, reg)
 
 	if cfg.grafanaURL != "" {
-		if c.publisher, err = grafana.New(cfg.grafana(c.url), dashboards.FS(), log, reg); err != nil {
+		target := cfg.grafana(c.url)
+		target.Moments = happened(c.engine)
+		if c.publisher, err = grafana.New(target, dashboards.FS(), log, reg); err != nil {
 			return c, configError{err}
 		}
 	}

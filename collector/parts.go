@@ -78,6 +78,7 @@ func (c *collector) run(ctx context.Context) error {
 	guard(&early, failed, c.access.Run)
 	if c.publisher != nil {
 		guard(&early, failed, c.publisher.Run)
+		guard(&early, failed, c.publisher.Annotate)
 	}
 	c.running.Store(true)
 	context.AfterFunc(failed, func() { c.running.Store(false) })

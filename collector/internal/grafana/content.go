@@ -23,11 +23,12 @@ type content struct {
 // messagePrefix begins the message of every version this package writes.
 const messagePrefix = "Plimsoll "
 
-func newContent(d dashboards.Dashboard) (content, error) {
+func newContent(d dashboards.Dashboard, editable bool) (content, error) {
 	var model map[string]any
 	if err := json.Unmarshal(d.JSON, &model); err != nil {
 		return content{}, err
 	}
+	model["editable"] = editable
 	canonical, err := canonicalJSON(model)
 	if err != nil {
 		return content{}, err

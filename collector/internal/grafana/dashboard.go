@@ -24,7 +24,7 @@ func (r *round) dashboard(ctx context.Context, c content, folder string) {
 func (r *round) putDashboard(ctx context.Context, c content, folder string) (state, error) {
 	found, err := r.api.Dashboards.GetDashboardByUIDWithParams(dashboards.NewGetDashboardByUIDParamsWithContext(ctx).WithUID(c.uid))
 	if statusOf(err) == http.StatusNotFound {
-		return created, r.save(ctx, c, folder, 0)
+		return r.wants(created, func() error { return r.save(ctx, c, folder, 0) })
 	}
 	if err != nil {
 		return "", r.api.explain("read dashboard "+c.uid, err)
@@ -52,11 +52,14 @@ func (r *round) putDashboard(ctx context.Context, c content, folder string) (sta
 		r.p.written[c.uid] = meta.Version
 		return unchanged, nil
 	}
-	if err := r.save(ctx, c, folder, meta.Version); err != nil {
-		return "", err
-	}
 	if !moved && ours(head) {
-		return updated, nil
+		return r.wants(updated, func() error { return r.save(ctx, c, folder, meta.Version) })
+	}
+	if r.p.cfg.Edits == Keep {
+		return edited, nil
+	}
+	if s, err := r.wants(repaired, func() error { return r.save(ctx, c, folder, meta.Version) }); err != nil || s != repaired {
+		return s, err
 	}
 	r.p.log.Warn("a dashboard was changed in Grafana and is put back; the changed version stays in its history",
 		"uid", c.uid, "version", head.Number, "by", head.By, "message", head.Message, "moved", moved)
@@ -118,11 +121,13 @@ func (r *round) pruneDashboard(ctx context.Context, uid string) (state, error) {
 	if !ours(head) {
 		return edited, nil
 	}
-	if _, err := r.api.Dashboards.DeleteDashboardByUIDWithParams(dashboards.NewDeleteDashboardByUIDParamsWithContext(ctx).WithUID(uid)); err != nil {
-		return "", r.api.explain("delete dashboard "+uid, err)
-	}
-	r.p.log.Info("a dashboard that is no longer shipped was deleted from Grafana", "uid", uid)
-	return pruned, nil
+	return r.wants(pruned, func() error {
+		if _, err := r.api.Dashboards.DeleteDashboardByUIDWithParams(dashboards.NewDeleteDashboardByUIDParamsWithContext(ctx).WithUID(uid)); err != nil {
+			return r.api.explain("delete dashboard "+uid, err)
+		}
+		r.p.log.Info("a dashboard that is no longer shipped was deleted from Grafana", "uid", uid)
+		return nil
+	})
 }
 
 func (p *Publisher) ships(uid string) bool {

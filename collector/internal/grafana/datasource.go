@@ -50,7 +50,7 @@ func (r *round) putDatasource(ctx context.Context) (state, error) {
 			return "", r.api.explain("read the data source", err)
 		}
 	case http.StatusNotFound:
-		return created, r.addDatasource(ctx, settings, secrets)
+		return r.wants(created, func() error { return r.addDatasource(ctx, settings, secrets) })
 	case http.StatusForbidden:
 		return r.foreignDatasource(ctx)
 	default:
@@ -65,17 +65,19 @@ func (r *round) putDatasource(ctx context.Context) (state, error) {
 	if ok && has.URL == r.p.cfg.DatasourceURL && has.Type == datasourceType && has.Access == "proxy" {
 		return unchanged, nil
 	}
-	_, err = r.api.Datasources.UpdateDataSourceByUIDWithParams(datasources.NewUpdateDataSourceByUIDParamsWithContext(ctx).WithUID(DatasourceUID).
-		WithBody(&models.UpdateDataSourceCommand{
-			UID: DatasourceUID, Name: has.Name, Type: datasourceType, Access: "proxy", URL: r.p.cfg.DatasourceURL,
-			IsDefault: has.IsDefault, BasicAuth: has.BasicAuth, BasicAuthUser: has.BasicAuthUser, User: has.User,
-			Database: has.Database, WithCredentials: has.WithCredentials, Version: has.Version,
-			JSONData: merged, SecureJSONData: secrets,
-		}))
-	if err != nil {
-		return "", r.api.explain("update the data source", err)
-	}
-	return repaired, nil
+	return r.wants(repaired, func() error {
+		_, err := r.api.Datasources.UpdateDataSourceByUIDWithParams(datasources.NewUpdateDataSourceByUIDParamsWithContext(ctx).WithUID(DatasourceUID).
+			WithBody(&models.UpdateDataSourceCommand{
+				UID: DatasourceUID, Name: has.Name, Type: datasourceType, Access: "proxy", URL: r.p.cfg.DatasourceURL,
+				IsDefault: has.IsDefault, BasicAuth: has.BasicAuth, BasicAuthUser: has.BasicAuthUser, User: has.User,
+				Database: has.Database, WithCredentials: has.WithCredentials, Version: has.Version,
+				JSONData: merged, SecureJSONData: secrets,
+			}))
+		if err != nil {
+			return r.api.explain("update the data source", err)
+		}
+		return nil
+	})
 }
 
 // mergeSettings puts ours over theirs and says whether theirs had them already. Settings of a person's own stay.

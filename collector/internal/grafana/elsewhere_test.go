@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -136,6 +137,36 @@ func testDown(t *testing.T, g *grafanatest.Server) {
 	stop()
 	if err := <-ended; err != nil {
 		t.Errorf("Run ended with %v", err)
+	}
+}
+
+// Grafana is killed while its dashboards are being published, and started again a few rounds later.
+func TestGrafanaRestartsHalfWay(t *testing.T) {
+	t.Parallel()
+	g := grafanatest.Start(t)
+	var saved atomic.Int32
+	proxy := httputil.NewSingleHostReverseProxy(mustParse(t, g.URL))
+	proxy.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/dashboards/db") && saved.Add(1) == 5 {
+			g.Stop()
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	p, reg := publisher(t, g, g.TokenFile(t, "Admin"), dashboards.FS(), func(c *Config) { c.URL = server.URL })
+	first, err := p.Publish(t.Context())
+	if err == nil || first.Created != 6 || metric(t, reg, "up") != 0 { // the data source, the folder and four dashboards
+		t.Errorf("the round in which it was killed: %+v, %v", first, err)
+	}
+	if second, err := p.Publish(t.Context()); err == nil || second.Writes() != 0 {
+		t.Errorf("a round while it is down: %+v, %v", second, err)
+	}
+	g.Resume(t)
+	wantReport(t, publish(t, p), everything-6, 0, 0, 6, 0, 0)
+	wantReport(t, publish(t, p), 0, 0, 0, everything, 0, 0)
+	if metric(t, reg, "up") != 1 || dashboardOf(t, g, "cont-fleet").Meta.Version != 1 {
+		t.Error("it is not as shipped, or was written twice")
 	}
 }
 

@@ -26,12 +26,10 @@ func (r *round) putFolder(ctx context.Context) (uid string, s state, err error) 
 	case err == nil && found.Payload.Title == title:
 		return FolderUID, unchanged, nil
 	case err == nil:
-		_, err = r.api.Folders.UpdateFolderWithParams(folders.NewUpdateFolderParamsWithContext(ctx).WithFolderUID(FolderUID).
-			WithBody(&models.UpdateFolderCommand{Title: title, Version: found.Payload.Version}))
-		if err != nil {
-			return "", "", r.api.explain("rename the folder to "+title, err)
-		}
-		return FolderUID, repaired, nil
+		s, err = r.wants(repaired, func() error {
+			return r.renameFolder(ctx, title, found.Payload.Version)
+		})
+		return FolderUID, s, err
 	case statusOf(err) != http.StatusNotFound && statusOf(err) != http.StatusForbidden:
 		return "", "", r.api.explain("read the folder", err)
 	}
@@ -47,10 +45,22 @@ func (r *round) putFolder(ctx context.Context) (uid string, s state, err error) 
 			return f.UID, unchanged, nil
 		}
 	}
-	_, err = r.api.Folders.CreateFolderWithParams(folders.NewCreateFolderParamsWithContext(ctx).
-		WithBody(&models.CreateFolderCommand{UID: FolderUID, Title: title}))
+	s, err = r.wants(created, func() error {
+		_, err := r.api.Folders.CreateFolderWithParams(folders.NewCreateFolderParamsWithContext(ctx).
+			WithBody(&models.CreateFolderCommand{UID: FolderUID, Title: title}))
+		if err != nil {
+			return r.api.explain("make the folder "+title, err)
+		}
+		return nil
+	})
+	return FolderUID, s, err
+}
+
+func (r *round) renameFolder(ctx context.Context, title string, version int64) error {
+	_, err := r.api.Folders.UpdateFolderWithParams(folders.NewUpdateFolderParamsWithContext(ctx).WithFolderUID(FolderUID).
+		WithBody(&models.UpdateFolderCommand{Title: title, Version: version}))
 	if err != nil {
-		return "", "", r.api.explain("make the folder "+title, err)
+		return r.api.explain("rename the folder to "+title, err)
 	}
-	return FolderUID, created, nil
+	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/plimsoll/plimsoll/collector/internal/grafana/moments"
 )
 
 type metrics struct {
@@ -12,6 +14,7 @@ type metrics struct {
 	failure *prometheus.CounterVec
 	skipped *prometheus.CounterVec
 	writes  *prometheus.CounterVec
+	posted  *prometheus.CounterVec
 	up      prometheus.Gauge
 	last    prometheus.Gauge
 }
@@ -24,10 +27,11 @@ func newMetrics(reg prometheus.Registerer, targets []string) (*metrics, error) {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_collector_grafana_" + name, Help: help})
 	}
 	m := &metrics{
-		success: counter("publish_success_total", "Rounds in which a target was found or brought as it is shipped. The target is grafana, datasource, folder or a dashboard's uid.", "target"),
+		success: counter("publish_success_total", "Rounds in which a target was found or brought as it is shipped. The target is grafana, datasource, folder, annotations or a dashboard's uid.", "target"),
 		failure: counter("publish_failures_total", "Rounds in which a target could not be brought as it is shipped.", "target", "reason"),
 		skipped: counter("publish_skipped_total", "Rounds in which a target was left to somebody else.", "target", "reason"),
 		writes:  counter("writes_total", "Objects written to or deleted from Grafana.", "action"),
+		posted:  counter("annotations_total", "Annotations posted to Grafana: releases, OOM storms, alerts.", "kind"),
 		up:      gauge("up", "1 when the last round left everything in Grafana as it is shipped, 0 when Grafana is away or something was refused."),
 		last:    gauge("last_publish_timestamp_seconds", "When a round last ended without a problem, Unix seconds."),
 	}
@@ -37,8 +41,11 @@ func newMetrics(reg prometheus.Registerer, targets []string) (*metrics, error) {
 	for _, action := range []state{created, updated, repaired, pruned} {
 		m.writes.WithLabelValues(string(action))
 	}
+	for _, kind := range []moments.Kind{moments.Release, moments.Storm, moments.Alert} {
+		m.posted.WithLabelValues(string(kind))
+	}
 	var errs []error
-	for _, c := range []prometheus.Collector{m.success, m.failure, m.skipped, m.writes, m.up, m.last} {
+	for _, c := range []prometheus.Collector{m.success, m.failure, m.skipped, m.writes, m.posted, m.up, m.last} {
 		errs = append(errs, reg.Register(c))
 	}
 	return m, errors.Join(errs...)
@@ -47,7 +54,7 @@ func newMetrics(reg prometheus.Registerer, targets []string) (*metrics, error) {
 func (m *metrics) observe(r Report, now time.Time) {
 	for _, o := range r.outcomes {
 		switch o.state {
-		case provisioned, edited:
+		case provisioned, edited, readOnly:
 			m.skipped.WithLabelValues(o.target, string(o.state)).Inc()
 		case created, updated, repaired, pruned:
 			m.writes.WithLabelValues(string(o.state)).Inc()
@@ -65,4 +72,16 @@ func (m *metrics) observe(r Report, now time.Time) {
 	}
 	m.up.Set(1)
 	m.last.Set(float64(now.Unix()))
+}
+
+// annotated counts a round of annotations.
+func (m *metrics) annotated(posted map[moments.Kind]int, err error) {
+	for kind, n := range posted {
+		m.posted.WithLabelValues(string(kind)).Add(float64(n))
+	}
+	if err != nil {
+		m.failure.WithLabelValues(targetAnnotations, reasonOf(err)).Inc()
+		return
+	}
+	m.success.WithLabelValues(targetAnnotations).Inc()
 }

@@ -49,7 +49,24 @@ type Config struct {
 	Interval time.Duration
 	// Timeout of one request. 0 is 10 seconds.
 	Timeout time.Duration
+	// Edits says what becomes of what a person changed in Grafana. Empty is Repair.
+	Edits Edits
+	// Editable dashboards can be changed in Grafana; otherwise a person makes a copy to change.
+	Editable bool
+	// ReadOnly compares and reports, and writes nothing to Grafana.
+	ReadOnly bool
+	// Moments are posted as annotations, and AnnotationsFile keeps which were. Without one of the two none are.
+	Moments         MomentsFunc
+	AnnotationsFile string
 }
+
+// Edits is a policy for dashboards of ours that a person changed, moved or deleted the tag of.
+type Edits string
+
+const (
+	Repair Edits = "repair" // put back; the person's version stays in Grafana's history
+	Keep   Edits = "keep"   // left as it is until the person deletes it, counted as skipped
+)
 
 func (c Config) withDefaults() Config {
 	if c.FolderTitle == "" {
@@ -60,6 +77,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Timeout == 0 {
 		c.Timeout = 10 * time.Second
+	}
+	if c.Edits == "" {
+		c.Edits = Repair
 	}
 	return c
 }
@@ -86,6 +106,9 @@ func New(cfg Config, shipped fs.FS, log *slog.Logger, reg prometheus.Registerer)
 	if _, err := absoluteURL("grafana.datasource-url", cfg.DatasourceURL); err != nil {
 		return nil, err
 	}
+	if cfg.Edits != Repair && cfg.Edits != Keep {
+		return nil, fmt.Errorf("grafana.edits: %q is neither %s nor %s", cfg.Edits, Repair, Keep)
+	}
 	if cfg.Interval < 0 || cfg.Timeout < 0 {
 		return nil, fmt.Errorf("grafana: interval %s and timeout %s must not be negative", cfg.Interval, cfg.Timeout)
 	}
@@ -95,7 +118,7 @@ func New(cfg Config, shipped fs.FS, log *slog.Logger, reg prometheus.Registerer)
 	}
 	p := &Publisher{cfg: cfg, url: at, log: log.With("grafana", at.Redacted()), written: map[string]int64{}}
 	for _, d := range all {
-		c, err := newContent(d)
+		c, err := newContent(d, cfg.Editable)
 		if err != nil {
 			return nil, fmt.Errorf("grafana: dashboard %s: %w", d.File, err)
 		}
@@ -121,7 +144,7 @@ func absoluteURL(name, value string) (*url.URL, error) {
 
 // targets are the values of the metric label target.
 func (p *Publisher) targets() []string {
-	all := []string{targetGrafana, targetDatasource, targetFolder}
+	all := []string{targetGrafana, targetDatasource, targetFolder, targetAnnotations}
 	for _, c := range p.shipped {
 		all = append(all, c.uid)
 	}

@@ -46,6 +46,14 @@ func TestAgainstGrafana(t *testing.T) {
 	f("a folder of the name that is there is used", testFolderAdopted)
 	f("a Grafana under a sub-path that stores dashboards in another form is written to once", testOtherForm)
 	f("a Grafana that is down is waited for, with one line in the log", testDown)
+	f("what may be kept is kept: a dashboard edited by hand", testKept)
+	f("read-only writes nothing and says what it would have", testReadOnly)
+	f("a token revoked half-way is one clear error", testRevoked)
+	f("a moment is annotated once, by whoever comes first, and gets its end", testAnnotatedOnce)
+	f("a kill between the post and the diary doubles nothing", testAnnotatedAfterAKill)
+	f("two collectors at once annotate once", testAnnotatedByTwo)
+	f("what happens while the token is refused is told later", testAnnotationsRefused)
+	f("a round posts at most so many, the next one goes on", testAnnotationsInRounds)
 }
 
 func publisher(t *testing.T, g *grafanatest.Server, tokenFile string, shipped fs.FS, change ...func(*Config)) (*Publisher, *prometheus.Registry) {
@@ -398,4 +406,60 @@ func testFolderAdopted(t *testing.T, g *grafanatest.Server) {
 		t.Errorf("it is in %s", d.Meta.FolderUID)
 	}
 	wantReport(t, publish(t, p), 0, 0, 0, everything, 0, 0)
+}
+
+func testKept(t *testing.T, g *grafanatest.Server) {
+	token := g.TokenFile(t, "Admin")
+	keep := func(c *Config) { c.Edits, c.Editable = Keep, true }
+	p, _ := publisher(t, g, token, release(map[string]string{"cont-a": "A", "cont-b": "B"}), keep)
+	wantReport(t, publish(t, p), 4, 0, 0, 0, 0, 0)
+	if d := dashboardOf(t, g, "cont-a"); d.Dashboard["editable"] != true {
+		t.Errorf("editable is %v", d.Dashboard["editable"])
+	}
+	edit(t, g, "cont-a", "Mine", "plimsoll")
+	wantReport(t, publish(t, p), 0, 0, 0, 3, 1, 0)
+	newer, reg := publisher(t, g, token, release(map[string]string{"cont-a": "A, better", "cont-b": "B, better"}), keep)
+	wantReport(t, publish(t, newer), 0, 1, 0, 2, 1, 0)
+	if d := dashboardOf(t, g, "cont-a"); d.Dashboard["title"] != "Mine" {
+		t.Errorf("title %v", d.Dashboard["title"])
+	}
+	if n := metric(t, reg, "publish_skipped_total", "reason", "edited", "target", "cont-a"); n != 1 {
+		t.Errorf("skipped %v times", n)
+	}
+}
+
+func testReadOnly(t *testing.T, g *grafanatest.Server) {
+	token := g.TokenFile(t, "Admin")
+	look := func(c *Config) { c.ReadOnly = true }
+	p, reg := publisher(t, g, token, release(map[string]string{"cont-a": "A"}), look)
+	wantReport(t, publish(t, p), 0, 0, 0, 0, 3, 0)
+	if status := g.Do(t, "GET", "/api/dashboards/uid/cont-a", nil, nil); status != http.StatusNotFound {
+		t.Errorf("the dashboard is there: status %d", status)
+	}
+	if n := metric(t, reg, "publish_skipped_total", "reason", "read_only", "target", "cont-a"); n != 1 {
+		t.Errorf("skipped %v times", n)
+	}
+	writer, _ := publisher(t, g, token, release(map[string]string{"cont-a": "A", "cont-old": "Old"}))
+	publish(t, writer)
+	edit(t, g, "cont-a", "Mine", "plimsoll")
+	wantReport(t, publish(t, p), 0, 0, 0, 2, 2, 0)
+	if d := dashboardOf(t, g, "cont-a"); d.Dashboard["title"] != "Mine" || d.Meta.Version != 2 {
+		t.Errorf("written to: %+v", d.Meta)
+	}
+}
+
+// Grafana refuses from the moment the service account's token is gone; the collector says so and goes on.
+func testRevoked(t *testing.T, g *grafanatest.Server) {
+	path, revoke := g.RevocableTokenFile(t, "Admin")
+	p, reg := publisher(t, g, path, release(map[string]string{"cont-a": "A"}))
+	publish(t, p)
+	revoke()
+	r, err := p.Publish(t.Context())
+	if len(r.Problems) != 1 || r.Problems[0].Reason != "unauthorized" || !strings.Contains(err.Error(), path) || r.Writes() != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if metric(t, reg, "up") != 0 {
+		t.Error("the metrics say all is well")
+	}
+	dashboardOf(t, g, "cont-a")
 }

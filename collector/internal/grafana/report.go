@@ -54,8 +54,17 @@ const (
 	unchanged   state = "unchanged"
 	pruned      state = "pruned"
 	provisioned state = "provisioned" // skipped: file provisioning owns it
-	edited      state = "edited"      // skipped: no longer shipped, and changed by somebody since
+	edited      state = "edited"      // skipped: changed by somebody, and no longer shipped or to be kept
+	readOnly    state = "read_only"   // skipped: it is not as shipped, and nothing may be written
 )
+
+// wants does what brings an object into its state, unless nothing may be written.
+func (r *round) wants(s state, write func() error) (state, error) {
+	if r.p.cfg.ReadOnly {
+		return readOnly, nil
+	}
+	return s, write()
+}
 
 type outcome struct {
 	target string
@@ -74,7 +83,7 @@ func (r *round) done(target string, s state) {
 		r.report.Unchanged++
 	case pruned:
 		r.report.Pruned++
-	case provisioned, edited:
+	case provisioned, edited, readOnly:
 		r.report.Skipped++
 	}
 	r.report.outcomes = append(r.report.outcomes, outcome{target, s})

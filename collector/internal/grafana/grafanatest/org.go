@@ -24,16 +24,24 @@ func (s *Server) InNewOrg(t testing.TB) *Server {
 // Token makes a service account of a role (Admin, Editor, Viewer) and gives a token of it.
 func (s *Server) Token(t testing.TB, role string) string {
 	t.Helper()
+	key, _ := s.token(t, role)
+	return key
+}
+
+// token also gives the path under which the token is revoked.
+func (s *Server) token(t testing.TB, role string) (key, path string) {
+	t.Helper()
 	s.names++
 	var account struct {
 		ID int `json:"id"`
 	}
 	s.must(t, "POST", "/api/serviceaccounts", map[string]any{"name": fmt.Sprintf("%s %d of %d", role, s.names, s.OrgID), "role": role}, &account)
 	var token struct {
+		ID  int    `json:"id"`
 		Key string `json:"key"`
 	}
 	s.must(t, "POST", fmt.Sprintf("/api/serviceaccounts/%d/tokens", account.ID), map[string]any{"name": fmt.Sprintf("token %d", s.names)}, &token)
-	return token.Key
+	return token.Key, fmt.Sprintf("/api/serviceaccounts/%d/tokens/%d", account.ID, token.ID)
 }
 
 // TokenFile is Token in a file.
@@ -44,6 +52,17 @@ func (s *Server) TokenFile(t testing.TB, role string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+// RevocableTokenFile is TokenFile, and what revokes the token.
+func (s *Server) RevocableTokenFile(t testing.TB, role string) (file string, revoke func()) {
+	t.Helper()
+	key, at := s.token(t, role)
+	file = filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte(key), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file, func() { s.must(t, "DELETE", at, nil, nil) }
 }
 
 // Answer is what a data source gave for one target, through Grafana.

@@ -26,7 +26,14 @@ type Server struct {
 	URL   string // http://127.0.0.1:port
 	OrgID int    // 1 is the one Grafana begins with
 	names int    // how many things it has named
+
+	start func(t testing.TB) // runs it, again after Stop
+	stop  func()             // kills it
 }
+
+// Stop kills the server as a power cut does; Resume starts it again with the data it has written.
+func (s *Server) Stop()               { s.stop() }
+func (s *Server) Resume(t testing.TB) { t.Helper(); s.start(t) }
 
 // Start runs a Grafana until the test ends. It costs two to six seconds.
 func Start(t testing.TB) *Server {
@@ -57,26 +64,23 @@ func StartWith(t testing.TB, provisioning string) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(binary, "server", "--homepath", home, "--config", config)
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("start Grafana: %v", err)
-	}
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-ended:
-		case <-time.After(5 * time.Second):
-			_ = cmd.Process.Kill()
-			<-ended
-		}
-		log.Close()
-	})
+	t.Cleanup(func() { log.Close() })
 	s := &Server{URL: "http://127.0.0.1:" + strconv.Itoa(port), OrgID: 1}
-	s.wait(t, ended, log.Name())
+	s.start = func(t testing.TB) {
+		t.Helper()
+		cmd := exec.Command(binary, "server", "--homepath", home, "--config", config)
+		cmd.Stdout, cmd.Stderr = log, log
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		if err := cmd.Start(); err != nil {
+			t.Fatalf("start Grafana: %v", err)
+		}
+		ended := make(chan struct{})
+		go func() { _ = cmd.Wait(); close(ended) }()
+		s.stop = func() { _ = cmd.Process.Kill(); <-ended }
+		s.wait(t, ended, log.Name())
+	}
+	t.Cleanup(func() { s.stop() })
+	s.start(t)
 	return s
 }
 

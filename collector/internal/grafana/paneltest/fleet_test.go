@@ -24,6 +24,7 @@ type history struct {
 	now             time.Time
 	batch           []prompb.TimeSeries
 	series, samples int
+	known           []recording
 }
 
 type labels []string // name, value, name, value…
@@ -142,11 +143,19 @@ func (h *history) container(t *testing.T, i int, c labels) {
 
 // recorded is what the rules of the pack record of a container, a workload, a project and so on, each label set once.
 func (h *history) recorded(t *testing.T, i int, c labels) {
-	for _, r := range recordings(t) {
+	for _, r := range h.rules(t) {
 		level, _, _ := strings.Cut(r.Record, ":")
 		var l labels
 		switch {
-		case level == "container" || level == "slot":
+		case level == "container":
+			l = c
+		case level == "slot": // only what had an event, and the series that says that the rule was evaluated
+			if i == 1 {
+				h.put(t, r.Record, nil, past, time.Minute, steady(0))
+			}
+			if i%200 != 0 {
+				continue
+			}
 			l = c
 		case strings.HasPrefix(level, "workload") && i%10 == 0:
 			l = c.without("node", "pod")
@@ -168,18 +177,23 @@ func (h *history) recorded(t *testing.T, i int, c labels) {
 		default:
 			continue
 		}
-		if strings.Contains(r.Expr, "1d]") || strings.Contains(r.Expr, "7d]") || level == "cluster" || level == "idc" {
+		if level != "slot" && (strings.Contains(r.Expr, "1d]") || strings.Contains(r.Expr, "7d]")) || level == "cluster" || level == "idc" || strings.HasPrefix(level, "project_cluster") {
 			h.put(t, r.Record, l, 8*24*time.Hour, 4*time.Minute, steady(0.4))
 			continue
-		}
-		if (strings.HasPrefix(r.Record, "slot:")) && i%200 != 0 {
-			continue // only where something happened
 		}
 		h.put(t, r.Record, l, past, 30*time.Second, steady(0.4+float64(i%10)/100))
 	}
 }
 
 type recording struct{ Record, Expr string }
+
+// rules are read once.
+func (h *history) rules(t *testing.T) []recording {
+	if h.known == nil {
+		h.known = recordings(t)
+	}
+	return h.known
+}
 
 func recordings(t *testing.T) []recording {
 	t.Helper()
