@@ -156,12 +156,16 @@ func build(cfg config, log *slog.Logger) (c *collector, err error) {
 			return c, configError{err}
 		}
 	}
+	acknowledged, err := noise.OpenAcknowledgements(filepath.Join(cfg.dataDir, "acknowledgements.jsonl"))
+	if err != nil {
+		return c, fmt.Errorf("--data-dir=%s: %w", cfg.dataDir, err)
+	}
 	page, err := ui.New(ui.Config{Dashboards: dashboards.FS(), Runbooks: runbooks(), Version: version})
 	if err != nil {
 		return c, fmt.Errorf("build the page: %w", err)
 	}
 	c.server = server.New(c.listener, server.Routes{
-		Write: c.presence.Heard(c.ingest), Connections: c.presence, Engine: c.engine, Nodes: c.nodes, Exits: exits.New(c.engine, nil), Releases: releases.Handler(samples(c.engine), nil), Rules: c.rules.Handler(), BuiltinRules: rules.Builtin, Path: cfg.path(), Noise: noise.Handler(firing(c.engine), noise.Silences(c.notify.Handler())), Alertmanager: c.notify.Handler(), ProjectMap: withPlace(c.projects), UI: page,
+		Write: c.presence.Heard(c.ingest), Connections: c.presence, Engine: c.engine, Nodes: c.nodes, Exits: exits.New(c.engine, nil), Releases: releases.Handler(samples(c.engine), nil), Rules: c.rules.Handler(), BuiltinRules: rules.Builtin, Path: cfg.path(), Noise: noise.Handler(firing(c.engine), acts(c.notify.Handler(), acknowledged, c.engine)), Acknowledgements: acknowledged, Alertmanager: c.notify.Handler(), ProjectMap: withPlace(c.projects), UI: page,
 		Metrics: server.Metrics(reg, c.engine.WriteMetrics, log), Ready: c.ready, Reload: c.reload,
 	}, c.access, log)
 	return c, nil

@@ -228,6 +228,19 @@ func firing(e *engine.Engine) noise.QueryFunc {
 	}
 }
 
+// acts is what people did about alerts: silences, acknowledgements and releases.
+func acts(alertmanager http.Handler, acknowledged *noise.Acknowledgements, e *engine.Engine) noise.ActsFunc {
+	released := func(ctx context.Context, from, to time.Time) ([]noise.Release, error) {
+		list, err := releases.Find(ctx, samples(e), nil, from, to)
+		found := make([]noise.Release, len(list))
+		for i, r := range list {
+			found[i] = noise.Release{At: r.At, Labels: map[string]string{"project": r.Project, "idc": r.IDC, "cluster": r.Cluster, "namespace": r.Namespace, "workload": r.Workload}}
+		}
+		return found, err
+	}
+	return noise.Together(noise.Silences(alertmanager), acknowledged.Acts, noise.Releases(released))
+}
+
 // samples asks the engine for the value of an expression at a moment.
 func samples(e *engine.Engine) releases.QueryFunc {
 	return func(ctx context.Context, expr string, at time.Time) ([]releases.Sample, error) {

@@ -35,10 +35,13 @@ type Rule struct {
 	// Short are those of them that fired for less than five minutes.
 	Short      int     `json:"short"`
 	ShortShare float64 `json:"shortShare"`
-	// Silenced are those of them that fired while somebody made a silence for them; when there are none, nobody ever acted on
-	// the rule. An Alertmanager knows of no other answer to an alert.
-	Silenced   int  `json:"silenced"`
-	NeverActed bool `json:"neverActed"`
+	// Silenced are those of them that fired while somebody made a silence for them, Acknowledged those that somebody said to have
+	// dealt with, Released those whose workload got another image while they fired or within an hour. When there are none of all,
+	// nobody ever acted on the rule, as far as can be known: a node that was started again leaves no trace here.
+	Silenced     int  `json:"silenced"`
+	Acknowledged int  `json:"acknowledged"`
+	Released     int  `json:"released"`
+	NeverActed   bool `json:"neverActed"`
 	// FiringSeconds is the time all its alerts fired together, in whole minutes.
 	FiringSeconds float64   `json:"firingSeconds"`
 	LastFired     time.Time `json:"lastFired"`
@@ -57,8 +60,8 @@ const (
 const firing = `count_over_time(ALERTS{alertstate="firing",alertname!="Watchdog"}[1m])`
 
 // Summary lists the rules that fired in the window before now, those with the most short alerts first.
-func Summary(ctx context.Context, query QueryFunc, silences SilencesFunc, now time.Time, window time.Duration) ([]Rule, error) {
-	made, err := silences(ctx)
+func Summary(ctx context.Context, query QueryFunc, acts ActsFunc, now time.Time, window time.Duration) ([]Rule, error) {
+	made, err := acts(ctx, now.Add(-window), now)
 	if err != nil {
 		return nil, fmt.Errorf("noise: %w", err)
 	}
@@ -104,7 +107,7 @@ func Summary(ctx context.Context, query QueryFunc, silences SilencesFunc, now ti
 	}
 	list := []Rule{}
 	for _, r := range rules {
-		r.NeverActed = r.Silenced == 0
+		r.NeverActed = r.Silenced+r.Acknowledged+r.Released == 0
 		r.ShortShare = float64(r.Short) / float64(max(r.Fired, 1))
 		list = append(list, *r)
 	}
@@ -127,7 +130,7 @@ type episode struct {
 	first, last time.Time
 }
 
-func (e *episode) close(r *Rule, made []Silence) {
+func (e *episode) close(r *Rule, made []Act) {
 	if e == nil {
 		return
 	}
@@ -136,21 +139,23 @@ func (e *episode) close(r *Rule, made []Silence) {
 	}
 }
 
-func (e *episode) add(r *Rule, made []Silence) time.Duration {
+func (e *episode) add(r *Rule, made []Act) time.Duration {
 	lasted := e.last.Sub(e.first) + step
 	r.FiringSeconds += lasted.Seconds()
 	if e.last.After(r.LastFired) {
 		r.LastFired = e.last
 	}
-	if slices.ContainsFunc(made, e.answeredBy) {
-		r.Silenced++
+	for kind, count := range map[Kind]*int{Silenced: &r.Silenced, Acknowledged: &r.Acknowledged, Released: &r.Released} {
+		if slices.ContainsFunc(made, func(a Act) bool { return a.Kind == kind && e.answeredBy(a) }) {
+			*count++
+		}
 	}
 	return lasted
 }
 
-// answeredBy tells whether s was made for the alert while it fired, a minute more or less.
-func (e *episode) answeredBy(s Silence) bool {
-	return s.Made.After(e.first.Add(-step)) && s.Made.Before(e.last.Add(step)) && s.Matches(e.labels)
+// answeredBy tells whether a was done for the alert while it fired, a minute before it or some time after it.
+func (e *episode) answeredBy(a Act) bool {
+	return a.At.After(e.first.Add(-step)) && a.At.Before(e.last.Add(a.Late)) && a.Matches(e.labels)
 }
 
 // identity is the same for the same alert in every chunk.
@@ -164,7 +169,7 @@ func identity(labels map[string]string) string {
 
 // Handler answers GET /api/alerts/noise?window=5d. Over a longer window than silences are remembered, what was silenced before counts
 // as not acted on.
-func Handler(query QueryFunc, silences SilencesFunc) http.Handler {
+func Handler(query QueryFunc, acts ActsFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		window := usual
 		if text := r.FormValue("window"); text != "" {
@@ -177,7 +182,7 @@ func Handler(query QueryFunc, silences SilencesFunc) http.Handler {
 		ctx, cancel := context.WithTimeout(r.Context(), requestLimit)
 		defer cancel()
 		now := time.Now()
-		rules, err := Summary(ctx, query, silences, now, window)
+		rules, err := Summary(ctx, query, acts, now, window)
 		if err != nil {
 			answer(w, http.StatusServiceUnavailable, map[string]any{"status": "error", "error": err.Error()})
 			return

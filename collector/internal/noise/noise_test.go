@@ -59,7 +59,7 @@ func history(spells ...spell) noise.QueryFunc {
 }
 
 // silenced is one silence of all alerts of a rule, made so long ago.
-func silenced(ago time.Duration, rule string) noise.SilencesFunc {
+func silenced(ago time.Duration, rule string) noise.ActsFunc {
 	return noise.Silences(alertmanager(http.StatusOK, fmt.Sprintf(`[{"startsAt":%q,"matchers":[
 {"name":"alertname","value":%q,"isRegex":false,"isEqual":true},{"name":"node","value":"n[0-9]","isRegex":true},{"name":"pod","value":"x","isRegex":false,"isEqual":false}]}]`,
 		now.Add(-ago).Format(time.RFC3339), rule)))
@@ -99,12 +99,12 @@ func TestSilencesOfTheAlertmanagerInProcess(t *testing.T) {
 	if rec.Code != http.StatusOK {
 		t.Fatalf("%d %s", rec.Code, rec.Body)
 	}
-	got, err := noise.Silences(m.Handler())(t.Context())
+	got, err := noise.Silences(m.Handler())(t.Context(), now, now)
 	if err != nil || len(got) != 1 {
 		t.Fatalf("%v %v", got, err)
 	}
-	if s := got[0]; s.Made.Sub(begin).Abs() > time.Minute || !s.Matches(map[string]string{"alertname": "Flaps"}) || s.Matches(map[string]string{"alertname": "Else"}) {
-		t.Errorf("read as made at %s, the silence of Flaps made at %s", s.Made, begin)
+	if s := got[0]; s.At.Sub(begin).Abs() > time.Minute || !s.Matches(map[string]string{"alertname": "Flaps"}) || s.Matches(map[string]string{"alertname": "Else"}) {
+		t.Errorf("read as made at %s, the silence of Flaps made at %s", s.At, begin)
 	}
 }
 

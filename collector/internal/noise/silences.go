@@ -11,18 +11,9 @@ import (
 	"github.com/prometheus/alertmanager/pkg/labels"
 )
 
-// Silence is one that somebody made, in force or over.
-type Silence struct {
-	Made    time.Time
-	Matches func(alert map[string]string) bool
-}
-
-// SilencesFunc lists the silences that are remembered.
-type SilencesFunc func(ctx context.Context) ([]Silence, error)
-
-// Silences reads them from whoever answers Alertmanager's API v2.
-func Silences(api http.Handler) SilencesFunc {
-	return func(ctx context.Context) ([]Silence, error) {
+// Silences reads the silences that are remembered, in force or over, from whoever answers Alertmanager's API v2.
+func Silences(api http.Handler) ActsFunc {
+	return func(ctx context.Context, _, _ time.Time) ([]Act, error) {
 		r, err := http.NewRequestWithContext(ctx, http.MethodGet, "/api/v2/silences", nil)
 		if err != nil {
 			return nil, fmt.Errorf("silences: %w", err)
@@ -43,7 +34,7 @@ func Silences(api http.Handler) SilencesFunc {
 		if err := json.Unmarshal(got.body.Bytes(), &list); err != nil {
 			return nil, fmt.Errorf("silences: %w", err)
 		}
-		all := make([]Silence, len(list))
+		all := make([]Act, len(list))
 		for i, s := range list {
 			var matchers labels.Matchers
 			for _, m := range s.Matchers {
@@ -62,7 +53,7 @@ func Silences(api http.Handler) SilencesFunc {
 				}
 				matchers = append(matchers, matcher)
 			}
-			all[i] = Silence{Made: s.StartsAt, Matches: func(alert map[string]string) bool {
+			all[i] = Act{Kind: Silenced, At: s.StartsAt, Late: step, Matches: func(alert map[string]string) bool {
 				for _, m := range matchers {
 					if !m.Matches(alert[m.Name]) {
 						return false

@@ -28,22 +28,23 @@ type ConnectionWatcher interface {
 // Routes are who answers. Write, Engine, Nodes, Metrics and Ready are required; a nil one of the others is a 404 or,
 // for UI, the engine's own page. Those said to narrow hold to the view of the request's context, by querying the engine with it.
 type Routes struct {
-	Write        http.Handler
-	Engine       http.Handler           // the query API under /api/v1/ and /prometheus/, and /vmui/; narrows
-	Nodes        http.Handler           // /api/nodes
-	Exits        http.Handler           // /api/exits; narrows
-	Releases     http.Handler           // /api/releases; narrows
-	Rules        http.Handler           // /api/v1/rules and /api/v1/alerts
-	BuiltinRules func(file string) bool // whose rules say the same to everybody
-	Noise        http.Handler           // /api/alerts/noise; narrows
-	Alertmanager http.Handler           // /api/v2/
-	ProjectMap   http.Handler           // /api/project-map, which agents read with their token for writing
-	UI           http.Handler           // everything not named here; holds no measured data
-	Metrics      http.Handler
-	Ready        func() error              // nil error: ready
-	Reload       func(*http.Request) error // nil error: done
-	Connections  ConnectionWatcher         // may be nil
-	Path         string                    // under which a reverse proxy serves the collector, "/plimsoll"; empty for none
+	Write            http.Handler
+	Engine           http.Handler           // the query API under /api/v1/ and /prometheus/, and /vmui/; narrows
+	Nodes            http.Handler           // /api/nodes
+	Exits            http.Handler           // /api/exits; narrows
+	Releases         http.Handler           // /api/releases; narrows
+	Rules            http.Handler           // /api/v1/rules and /api/v1/alerts
+	BuiltinRules     func(file string) bool // whose rules say the same to everybody
+	Noise            http.Handler           // /api/alerts/noise; narrows
+	Acknowledgements http.Handler           // /api/alerts/acknowledgements
+	Alertmanager     http.Handler           // /api/v2/
+	ProjectMap       http.Handler           // /api/project-map, which agents read with their token for writing
+	UI               http.Handler           // everything not named here; holds no measured data
+	Metrics          http.Handler
+	Ready            func() error              // nil error: ready
+	Reload           func(*http.Request) error // nil error: done
+	Connections      ConnectionWatcher         // may be nil
+	Path             string                    // under which a reverse proxy serves the collector, "/plimsoll"; empty for none
 }
 
 // maxFormBytes bounds the body of every request but a write.
@@ -82,6 +83,10 @@ func (rt Routes) handler(a Access) http.Handler {
 	}
 	narrowed("/api/nodes", access.Read, narrow.Nodes(rt.Nodes))
 	narrowed("/api/alerts/noise", access.Read, rt.Noise)
+	if rt.Acknowledgements != nil {
+		mux.Handle("GET /api/alerts/acknowledgements", a.Require(access.Read, rt.Acknowledgements))
+		mux.Handle("POST /api/alerts/acknowledgements", a.Require(access.Admin, http.MaxBytesHandler(rt.Acknowledgements, maxFormBytes)))
+	}
 	narrowed("/api/exits", access.Read, rt.Exits)
 	narrowed("/api/releases", access.Read, rt.Releases)
 	if rt.ProjectMap != nil {
