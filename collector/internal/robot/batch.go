@@ -112,6 +112,10 @@ func (r *robot) postOne(ctx context.Context, to address, m message) (bool, error
 	}
 	if resp.StatusCode != http.StatusOK {
 		retry := resp.StatusCode/100 == 5 || resp.StatusCode == http.StatusTooManyRequests
+		var limited *notify.ErrorWithReason
+		if _, fault := r.dialect.verdict(answer); errors.As(fault, &limited) && limited.Reason == notify.RateLimitedReason {
+			retry = true // Feishu's gateway says so with 400 too
+		}
 		return retry, notify.NewErrorWithReason(notify.GetFailureReasonFromStatusCode(resp.StatusCode), fmt.Errorf("%s: %.200s", resp.Status, answer))
 	}
 	return r.dialect.verdict(answer)

@@ -76,22 +76,24 @@ func New(log *slog.Logger) *Robots {
 
 const (
 	requestTimeout = 10 * time.Second
-	// A burst of ten and one each six seconds are at most 20 in any minute, the limit of DingTalk and WeCom (Feishu's is
-	// 100), and nothing waits longer than six seconds.
-	burst   = 10
-	spacing = 6 * time.Second
+	// A burst of ten and one each six seconds are at most 20 in any minute, the limit of DingTalk and WeCom, and nothing waits
+	// longer than six seconds. Feishu takes 100 in a minute, but 5 in a second.
+	burst       = 10
+	burstFeishu = 4
+	spacing     = 6 * time.Second
 )
 
 // Notifier sends to the robot cfg describes with the words of tmpl, see Templates.
 func (r *Robots) Notifier(cfg Config, tmpl *template.Template) (notify.Notifier, error) {
 	var d dialect
+	atOnce := burst
 	switch cfg.Kind {
 	case DingTalk:
 		d = dingTalk{}
 	case WeCom:
 		d = weCom{}
 	case Feishu:
-		d = feishu{}
+		d, atOnce = feishu{}, burstFeishu
 	default:
 		return nil, fmt.Errorf("robot: unknown kind %q", cfg.Kind)
 	}
@@ -101,7 +103,7 @@ func (r *Robots) Notifier(cfg Config, tmpl *template.Template) (notify.Notifier,
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.known[cfg] == nil {
-		r.known[cfg] = &robot{cfg: cfg, dialect: d, client: r.client, pace: rate.NewLimiter(rate.Every(spacing), burst)}
+		r.known[cfg] = &robot{cfg: cfg, dialect: d, client: r.client, pace: rate.NewLimiter(rate.Every(spacing), atOnce)}
 	}
 	return &notifier{robot: r.known[cfg], tmpl: tmpl, log: r.log}, nil
 }

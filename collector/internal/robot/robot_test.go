@@ -195,6 +195,8 @@ func TestARefusalWithStatus200IsAFailure(t *testing.T) {
 		{Feishu, 200, `{"code":19021,"msg":"sign match fail or timestamp is not within one hour from current time"}`, false, "19021"},
 		{Feishu, 200, `{"code":9499,"msg":"too many request"}`, true, "too many request"},
 		{Feishu, 200, `<html>maintenance</html>`, true, "not an answer of a robot"},
+		{Feishu, 400, `{"code":11232,"msg":"create message service trigger rate limit"}`, true, "11232"},
+		{Feishu, 400, `{"code":19001,"msg":"param invalid: incoming webhook access token invalid"}`, false, "19001"},
 		{WeCom, 502, `bad gateway`, true, "502"},
 		{WeCom, 404, `gone`, false, "404"},
 	} {

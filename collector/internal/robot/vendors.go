@@ -14,7 +14,9 @@ import (
 	"github.com/prometheus/alertmanager/notify"
 )
 
-// dingTalk is https://open.dingtalk.com/document/orgapp/custom-robot-access: markdown, signed in the address.
+// dingTalk is https://open.dingtalk.com/document/orgapp/custom-robot-access (before: /document/group/custom-robot-access): markdown,
+// signed in the address with HMAC-SHA256 of "timestamp\nsecret" under the secret, milliseconds, an hour's clock difference at most.
+// 20 messages a minute; a robot that sends more is heard again after ten minutes.
 type dingTalk struct{}
 
 func (dingTalk) limitBytes() int { return 18_000 } // 20,000 with the rest of the body
@@ -58,7 +60,8 @@ func hardBreaks(text string) string {
 // 130101: more than 20 a minute; -1: the service is busy. The others (310000: signature or key word, 300001: token) stay wrong.
 func (dingTalk) verdict(answer []byte) (bool, error) { return errcode(answer, -1, 130101, 130102) }
 
-// weCom is https://developer.work.weixin.qq.com/document/path/91770: a subset of markdown, unsigned.
+// weCom is https://developer.work.weixin.qq.com/document/path/91770 (before: https://work.weixin.qq.com/api/doc/90000/90136/91770): a
+// subset of markdown, 4096 bytes, unsigned; <@userid> in the text calls a member. 20 messages a minute.
 type weCom struct{}
 
 func (weCom) limitBytes() int { return 4096 }
@@ -82,7 +85,9 @@ func (weCom) request(to address, m message, _ time.Time) (string, any) {
 // 45009: more than 20 a minute; -1: the service is busy. The others (93000: address, 40058: content) stay wrong.
 func (weCom) verdict(answer []byte) (bool, error) { return errcode(answer, -1, 45009) }
 
-// feishu is https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot: a card, signed in the body.
+// feishu is https://open.feishu.cn/document/client-docs/bot-v3/add-custom-bot: a card, signed in the body with HMAC-SHA256 of nothing under
+// "timestamp\nsecret", seconds, an hour's clock difference at most; <at id=ou_…></at> in its markdown calls a member. 100 messages a
+// minute and 5 a second, 20 KB each.
 type feishu struct{}
 
 func (feishu) limitBytes() int { return 18_000 } // 20 KB with the rest of the body
