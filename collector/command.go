@@ -23,6 +23,8 @@ Commands:
   check dashboards [FLAGS]     say whether every panel has data in a running collector
   alerts test FILE...          run unit tests of rules, in promtool's format
   dashboards export DIRECTORY  write the dashboards for Grafana
+  token new NAME               make a secret and its entry for --auth.tokens-file
+  token hash FILE              print the entry for the secret in a file
   version                      print the version
 
 Flags of run (flag > environment > --config file):
@@ -53,8 +55,10 @@ func command(args []string, stdout, stderr io.Writer) int {
 		err = subcommand(name, args, stdout, map[string]func([]string, io.Writer) error{"test": testAlerts})
 	case "dashboards":
 		err = subcommand(name, args, stdout, map[string]func([]string, io.Writer) error{"export": exportDashboards})
+	case "token":
+		err = subcommand(name, args, stdout, map[string]func([]string, io.Writer) error{"new": newToken, "hash": hashToken})
 	default:
-		err = badUsage("unknown command %q; known are run, check, alerts, dashboards, version and help", name)
+		err = badUsage("unknown command %q; known are run, check, alerts, dashboards, token, version and help", name)
 	}
 	var wrong usageError
 	switch {

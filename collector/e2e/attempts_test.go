@@ -217,28 +217,29 @@ func TestATokenOfOneProjectLearnsNothingOfAnother(t *testing.T) {
 	if got := house.ask(t, "root", attempt{method: "GET", target: "/api/v1/query?query=demo_total&time=" + fmt.Sprint(at.Unix())}).body; !strings.Contains(got, secretWord) || !strings.Contains(got, "cart") {
 		t.Fatalf("the data is not there: %s", got)
 	}
+	// What changes by itself, as new alerts do, may be seen by one of the two first.
+	patience := time.Now().Add(25 * time.Second)
 	leaks, differ, told := 0, 0, map[int]int{}
 	var table strings.Builder
 	for _, a := range attempts() {
 		fill := strings.NewReplacer("AT", fmt.Sprint(at.Unix()), "BANK", house.bankSilence, "SOON", soon(1))
 		asked := attempt{how: a.how, method: a.method, target: fill.Replace(a.target), header: a.header, body: fill.Replace(a.body)}
+		got, without := house.ask(t, "shop", asked), twin.ask(t, "shop", asked)
+		leak := strings.Contains(strings.ReplaceAll(got.body, asked.target, ""), secretWord) && !strings.Contains(asked.target+asked.body, secretWord)
+		for !leak && plain(got) != plain(without) && time.Now().Before(patience) {
+			time.Sleep(300 * time.Millisecond)
+			got, without = house.ask(t, "shop", asked), twin.ask(t, "shop", asked)
+		}
 		verdict := "same as without"
-		var got, without reply
-		for try := range 10 { // what changes by itself, as new alerts do, may be seen by one of the two first
-			time.Sleep(time.Duration(try) * 400 * time.Millisecond)
-			if got, without = house.ask(t, "shop", asked), twin.ask(t, "shop", asked); plain(got) == plain(without) {
-				break
-			}
-		}
-		if plain(got) != plain(without) {
-			verdict = "DIFFERS"
-			differ++
-			t.Errorf("%s: %s %s\nwith the other project:    %d %.600s\nwithout the other project: %d %.600s", a.how, a.method, asked.target, got.code, got.body, without.code, without.body)
-		}
-		if strings.Contains(strings.ReplaceAll(got.body, asked.target, ""), secretWord) && !strings.Contains(asked.target+asked.body, secretWord) {
+		switch {
+		case leak:
 			verdict = "LEAK"
 			leaks++
 			t.Errorf("%s: %s %s tells %.600s", a.how, a.method, asked.target, got.body)
+		case plain(got) != plain(without):
+			verdict = "DIFFERS"
+			differ++
+			t.Errorf("%s: %s %s\nwith the other project:    %d %.600s\nwithout the other project: %d %.600s", a.how, a.method, asked.target, got.code, got.body, without.code, without.body)
 		}
 		told[got.code]++
 		fmt.Fprintf(&table, "%4d  %-16s %-52.52s %s %.90s\n", got.code, verdict, a.how, a.method, a.target)
