@@ -61,7 +61,8 @@ type config struct {
 	limitSeries, limitWrites, limitLabels, limitName, limitValue int
 	limitFuture, limitQuery                                      settings.Duration
 	limitQueries, limitQuerySeries, limitQuerySamples            int
-	limitNodes                                                   int
+	limitQueryPoints, limitNodes                                 int
+	limitQueryLength, limitQueryMemory                           settings.Bytes
 	limitAgentSeries, limitProjectSeries, limitAllSeries         int
 	limitSilence                                                 settings.Duration
 
@@ -76,7 +77,7 @@ func defaults() config {
 		journalMaxBytes: 1 << 30, journalFsync: string(journal.FsyncInterval),
 		limitBody: 32 << 20, limitDecoded: 128 << 20, limitFreeDisk: 256 << 20,
 		limitSeries: 200_000, limitWrites: 64, limitLabels: 60, limitName: 256, limitValue: 4096, limitFuture: settings.Duration(10 * time.Minute),
-		limitQuery: settings.Duration(30 * time.Second), limitQueries: 16, limitQuerySeries: 100_000, limitQuerySamples: 200_000_000,
+		limitQuery: settings.Duration(30 * time.Second), limitQueries: 16, limitQuerySeries: 100_000, limitQuerySamples: 200_000_000, limitQueryPoints: 30_000, limitQueryLength: 16 << 10,
 		limitAgentSeries: 300_000, limitProjectSeries: 1_000_000, limitAllSeries: 3_000_000,
 		limitNodes: 10_000, limitSilence: settings.Duration(30 * 24 * time.Hour), logFormat: "text",
 	}
@@ -137,6 +138,9 @@ func (cfg *config) flags() *settings.Set {
 	f.IntVar(&cfg.limitQueries, "limit.query-concurrency", cfg.limitQueries, "most `queries` at once; more wait, then get 429")
 	f.IntVar(&cfg.limitQuerySeries, "limit.query-series", cfg.limitQuerySeries, "most `series` in one answer")
 	f.IntVar(&cfg.limitQuerySamples, "limit.query-samples", cfg.limitQuerySamples, "most stored `samples` one query may read")
+	f.IntVar(&cfg.limitQueryPoints, "limit.query-points", cfg.limitQueryPoints, "most `points` of each series in a range answer")
+	f.Var(&cfg.limitQueryLength, "limit.query-length", "longest expression in `bytes`")
+	f.Var(&cfg.limitQueryMemory, "limit.query-memory", "most `bytes` one query's evaluation may take, as estimated before it; 0 is an eighth of --limit.engine-memory, at least 64MiB")
 	f.Var(&cfg.limitMemory, "limit.engine-memory", "most `bytes` of the engine's caches; 0 is a quarter of the memory there is")
 	f.Var(&cfg.limitFreeDisk, "limit.free-disk", "free `bytes` of disk below which no more samples are taken (503)")
 	f.TextVar(&cfg.logLevel, "log.level", cfg.logLevel, "`level`: debug, info, warn or error")
@@ -165,7 +169,8 @@ func (cfg *config) parse(args []string, stdout io.Writer) error {
 	positive := map[string]int{"write-body": int(cfg.limitBody), "write-decoded": int(cfg.limitDecoded), "future": int(cfg.limitFuture), "query-duration": int(cfg.limitQuery), "silence-duration": int(cfg.limitSilence), "free-disk": int(cfg.limitFreeDisk),
 		"write-series": cfg.limitSeries, "write-concurrency": cfg.limitWrites, "labels": cfg.limitLabels, "label-name": cfg.limitName, "label-value": cfg.limitValue,
 		"agent-series": cfg.limitAgentSeries, "project-series": cfg.limitProjectSeries, "series": cfg.limitAllSeries,
-		"nodes": cfg.limitNodes, "query-concurrency": cfg.limitQueries, "query-series": cfg.limitQuerySeries, "query-samples": cfg.limitQuerySamples}
+		"nodes": cfg.limitNodes, "query-concurrency": cfg.limitQueries, "query-series": cfg.limitQuerySeries, "query-samples": cfg.limitQuerySamples,
+		"query-points": cfg.limitQueryPoints, "query-length": int(cfg.limitQueryLength)}
 	for name, n := range positive {
 		if n < 1 {
 			return fmt.Errorf("--limit.%s must not be 0 or less", name)
@@ -208,7 +213,8 @@ func (cfg *config) access() access.Config {
 
 func (cfg *config) engine() engine.Config {
 	return engine.Config{DataDir: filepath.Join(cfg.dataDir, "engine"), Retention: time.Duration(cfg.retention), MemoryBytes: int64(cfg.limitMemory), MinFreeDiskBytes: int64(cfg.limitFreeDisk),
-		QueryDuration: time.Duration(cfg.limitQuery), QueryConcurrency: cfg.limitQueries, QuerySeries: cfg.limitQuerySeries, QuerySamples: cfg.limitQuerySamples}
+		QueryDuration: time.Duration(cfg.limitQuery), QueryConcurrency: cfg.limitQueries, QuerySeries: cfg.limitQuerySeries, QuerySamples: cfg.limitQuerySamples,
+		QueryPoints: cfg.limitQueryPoints, QueryLengthBytes: int64(cfg.limitQueryLength), QueryMemoryBytes: int64(cfg.limitQueryMemory)}
 }
 
 func (cfg *config) journal(mark func() func() bool) journal.Config {

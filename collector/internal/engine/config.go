@@ -28,6 +28,12 @@ type Config struct {
 	QuerySeries int
 	// QuerySamples is the most stored samples one query may read. 0 means 200 million.
 	QuerySamples int
+	// QueryPoints is the most points of each series in a range answer. 0 means 30,000.
+	QueryPoints int
+	// QueryLengthBytes is the longest expression that HTTP takes. 0 means 16 KiB.
+	QueryLengthBytes int64
+	// QueryMemoryBytes bounds what one query's evaluation may hold, by the library's estimate. 0 means an eighth of MemoryBytes, at least 64 MiB.
+	QueryMemoryBytes int64
 }
 
 func (c Config) withDefaults() Config {
@@ -47,9 +53,12 @@ func (c Config) withDefaults() Config {
 	setInt(&c.QueryConcurrency, 16)
 	setInt(&c.QuerySeries, 100_000)
 	setInt(&c.QuerySamples, 200_000_000)
+	setInt(&c.QueryPoints, 30_000)
+	set(&c.QueryLengthBytes, 16<<10)
 	if c.MemoryBytes == 0 {
 		c.MemoryBytes = max(memoryTotalBytes()/4, minMemoryBytes)
 	}
+	set(&c.QueryMemoryBytes, max(c.MemoryBytes/8, leastQueryMemoryBytes))
 	return c
 }
 
@@ -57,6 +66,8 @@ const (
 	day            = 24 * time.Hour
 	maxRetention   = 100 * 365 * day
 	minMemoryBytes = 32 << 20
+
+	leastQueryMemoryBytes = 64 << 20
 )
 
 // Check says what Open would say of the configuration alone; it touches no disk.
@@ -81,8 +92,10 @@ func (c Config) validate() error {
 		return bad("--limit.query-duration=%s is outside 1s to 1h", c.QueryDuration)
 	case c.QueryConcurrency < 1 || c.QueryConcurrency > 1000:
 		return bad("--limit.query-concurrency=%d is outside 1 to 1000", c.QueryConcurrency)
-	case c.QuerySeries < 1 || c.QuerySamples < 1:
-		return bad("--limit.query-series=%d and --limit.query-samples=%d must be positive", c.QuerySeries, c.QuerySamples)
+	case c.QuerySeries < 1 || c.QuerySamples < 1 || c.QueryPoints < 1:
+		return bad("--limit.query-series=%d, --limit.query-samples=%d and --limit.query-points=%d must be positive", c.QuerySeries, c.QuerySamples, c.QueryPoints)
+	case c.QueryLengthBytes < 1 || c.QueryMemoryBytes < 1:
+		return bad("--limit.query-length=%d and --limit.query-memory=%d must be positive", c.QueryLengthBytes, c.QueryMemoryBytes)
 	}
 	return nil
 }
@@ -99,13 +112,16 @@ func (c Config) flags() map[string]string {
 		// Exact duplicates (a batch sent twice) vanish at query time and when parts are merged.
 		"dedup.minScrapeInterval": "1ms",
 		// The default hides the newest 30 s from queries.
-		"search.latencyOffset":        "0s",
-		"search.maxQueryDuration":     c.QueryDuration.String(),
-		"search.maxExportDuration":    exportDuration.String(),
-		"search.maxLabelsAPIDuration": c.QueryDuration.String(),
-		"search.maxResponseSeries":    strconv.Itoa(c.QuerySeries),
-		"search.maxSeries":            strconv.Itoa(c.QuerySeries),
-		"search.maxSamplesPerQuery":   strconv.Itoa(c.QuerySamples),
+		"search.latencyOffset":          "0s",
+		"search.maxQueryDuration":       c.QueryDuration.String(),
+		"search.maxExportDuration":      exportDuration.String(),
+		"search.maxLabelsAPIDuration":   c.QueryDuration.String(),
+		"search.maxResponseSeries":      strconv.Itoa(c.QuerySeries),
+		"search.maxSeries":              strconv.Itoa(c.QuerySeries),
+		"search.maxSamplesPerQuery":     strconv.Itoa(c.QuerySamples),
+		"search.maxPointsPerTimeseries": strconv.Itoa(c.QueryPoints),
+		"search.maxQueryLen":            strconv.FormatInt(c.QueryLengthBytes, 10),
+		"search.maxMemoryPerQuery":      strconv.FormatInt(c.QueryMemoryBytes, 10),
 		// Statistics that only APIs we do not offer would show.
 		"search.queryStats.lastQueriesCount": "0",
 		"storage.trackMetricNamesStats":      "false",

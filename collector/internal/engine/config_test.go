@@ -28,6 +28,10 @@ func TestEveryValueIsCheckedBeforeTheLibrarySeesIt(t *testing.T) {
 		"--limit.query-concurrency": func(c *Config) { c.QueryConcurrency = -1 },
 		"--limit.query-series=-1":   func(c *Config) { c.QuerySeries = -1 },
 		"--limit.query-samples=-1":  func(c *Config) { c.QuerySamples = -1 },
+
+		"--limit.query-points=-1": func(c *Config) { c.QueryPoints = -1 },
+		"--limit.query-length=-1": func(c *Config) { c.QueryLengthBytes = -1 },
+		"--limit.query-memory=-1": func(c *Config) { c.QueryMemoryBytes = -1 },
 	} {
 		c := good
 		change(&c)

@@ -54,6 +54,7 @@ type Engine struct {
 	scratch sync.Pool     // *rowBuffer
 	rows    atomic.Uint64 // given to the storage so far
 	vmLog   *logBridge    // where the library's messages go
+	refused refusals      // queries, by the limit
 }
 
 // Open locks the data directory and opens the storage in it. It returns after the parts on disk are opened; a clean
@@ -70,7 +71,7 @@ func Open(cfg Config, log *slog.Logger) (e *Engine, err error) {
 	if err != nil {
 		return nil, err
 	}
-	e = &Engine{cfg: cfg, log: log, lock: lock, vmLog: newLogBridge(log, time.Now), slots: make(chan struct{}, cfg.QueryConcurrency)}
+	e = &Engine{cfg: cfg, log: log, lock: lock, vmLog: newLogBridge(log, time.Now), slots: make(chan struct{}, cfg.QueryConcurrency), refused: newRefusals()}
 	e.scratch.New = func() any { return new(rowBuffer) }
 	defer func() {
 		// The library panics on a damaged file; what it said is the message.

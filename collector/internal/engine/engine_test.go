@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	shared, err = Open(Config{DataDir: filepath.Join(dir, "store"), Retention: 30 * day, QuerySeries: 50, QuerySamples: 20_000}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	shared, err = Open(Config{DataDir: filepath.Join(dir, "store"), Retention: 30 * day, QuerySeries: 50, QuerySamples: 20_000, QueryPoints: 1000, QueryLengthBytes: 2000, QueryMemoryBytes: 1 << 20}, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {
 		panic(err)
 	}
@@ -181,6 +181,36 @@ func TestAQueryThatIsWrongOrTooCostlyIsAnError(t *testing.T) {
 	}
 }
 
+func TestALimitNamesItsFlagAndCounts(t *testing.T) {
+	now := time.Now()
+	var many []prompb.TimeSeries
+	for i := range 600 {
+		many = append(many, sample("t_limited", now, 1, "i", fmt.Sprint(i)))
+	}
+	mustAppend(t, many...)
+	hour := fmt.Sprintf("&start=%d&end=%d", now.Add(-59*time.Minute).Unix(), now.Add(time.Minute).Unix())
+	for _, c := range []struct{ limit, target string }{
+		{"query-points", "query_range?query=1&step=1" + hour},
+		{"query-memory", "query_range?query=sum(t_limited{i%3D~%22...%22})by(i)&step=4" + hour},
+		{"query-length", "query?query=" + strings.Repeat("1", 2001)},
+		{"query-series", "query?query=t_limited{i=~\"..\"}"},
+		{"query-series", "series?match[]=t_limited{i=~\"..\"}"},
+	} {
+		before := shared.refused[c.limit].Load()
+		w := httptest.NewRecorder()
+		shared.ServeHTTP(w, httptest.NewRequest("GET", "/api/v1/"+strings.ReplaceAll(c.target, "\"", "%22"), nil))
+		if w.Code != http.StatusUnprocessableEntity && w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "--limit."+c.limit) || strings.Contains(w.Body.String(), "-search.") {
+			t.Errorf("%s: %d %.600s, want %s", c.target, w.Code, w.Body, c.limit)
+		}
+		if got := shared.refused[c.limit].Load(); got != before+1 {
+			t.Errorf("%s: %s counted %d times", c.target, c.limit, got-before)
+		}
+	}
+	if _, err := shared.QueryRange(t.Context(), "1", now.Add(-time.Hour), now, time.Second); err == nil || !strings.Contains(err.Error(), "--limit.query-points=1000") {
+		t.Errorf("in process: %v", err)
+	}
+}
+
 func TestOnlyTheQueryAPIAndItsPageAreServed(t *testing.T) {
 	code := func(method, target string) int {
 		w := httptest.NewRecorder()
@@ -232,10 +262,16 @@ func TestMetricsOfTheLibraryAreOffered(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(shared.Collector())
 	families, err := reg.Gather()
-	if err != nil || len(families) != 3 {
+	if err != nil || len(families) != 4 {
 		t.Fatalf("%d families, %v", len(families), err)
 	}
 	for _, f := range families {
+		if f.GetName() == "plimsoll_collector_queries_refused_total" {
+			if n := len(f.GetMetric()); n != len(queryLimits()) {
+				t.Errorf("%d limits are counted from the start", n)
+			}
+			continue
+		}
 		if v := f.GetMetric()[0].GetGauge().GetValue(); v <= 0 {
 			t.Errorf("%s is %v", f.GetName(), v)
 		}

@@ -42,7 +42,7 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	askForNow(r, now)
-	if !vmselect.RequestHandler(&ownWords{ResponseWriter: w, replace: limitNames()}, r) {
+	if !vmselect.RequestHandler(&ownWords{ResponseWriter: w, engine: e}, r) {
 		http.NotFound(w, r)
 	}
 }
@@ -53,46 +53,6 @@ func badRequest(w http.ResponseWriter, err error) {
 	w.WriteHeader(http.StatusBadRequest)
 	_ = json.NewEncoder(w).Encode(map[string]string{"status": "error", "errorType": "bad_data", "error": err.Error()}) // a client that left is nobody to tell
 }
-
-// limitNames turns the library's settings in its errors into the settings an operator of the collector has.
-func limitNames() *strings.Replacer {
-	return strings.NewReplacer(
-		"-search.maxSamplesPerQuery", "--limit.query-samples",
-		"-search.maxResponseSeries", "--limit.query-series",
-		"-search.maxSeries", "--limit.query-series",
-		"-search.maxQueryDuration", "--limit.query-duration",
-		"-search.maxLabelsAPIDuration", "--limit.query-duration",
-		"-search.maxConcurrentRequests", "--limit.query-concurrency",
-		"-search.maxMemoryPerQuery", "--limit.engine-memory",
-		"-memory.allowedBytes", "--limit.engine-memory",
-		"-memory.allowedPercent", "--limit.engine-memory",
-	)
-}
-
-// ownWords replaces in the body of an error answer.
-type ownWords struct {
-	http.ResponseWriter
-	replace *strings.Replacer
-	isError bool
-}
-
-func (w *ownWords) WriteHeader(code int) {
-	w.isError = code >= http.StatusBadRequest
-	w.ResponseWriter.WriteHeader(code)
-}
-
-func (w *ownWords) Write(b []byte) (int, error) {
-	if !w.isError {
-		return w.ResponseWriter.Write(b)
-	}
-	if _, err := w.replace.WriteString(w.ResponseWriter, string(b)); err != nil {
-		return 0, err
-	}
-	return len(b), nil
-}
-
-// Unwrap lets http.ResponseController reach the connection.
-func (w *ownWords) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // askForNow gives an instant query without a time the present millisecond. The library would take the second's start and
 // so miss the newest samples.

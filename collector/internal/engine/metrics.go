@@ -85,17 +85,19 @@ func (e *Engine) Collector() prometheus.Collector {
 		gauge("active_series", "Series that got a sample this hour or the one before."),
 		gauge("storage_free_bytes", "Free disk space where the engine keeps its data."),
 		gauge("storage_bytes", "Size of samples and index, on disk and in memory."),
+		prometheus.NewDesc("plimsoll_collector_queries_refused_total", "Queries that were not answered, or not in full, because of a limit; the label is its flag.", []string{"limit"}, nil),
 	}
 }
 
 type collector struct {
 	engine               *Engine
 	series, free, stored *prometheus.Desc
+	refused              *prometheus.Desc
 }
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.series, c.free, c.stored} {
+	for _, d := range []*prometheus.Desc{c.series, c.free, c.stored, c.refused} {
 		ch <- d
 	}
 }
@@ -105,5 +107,8 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	s := c.engine.state()
 	for d, v := range map[*prometheus.Desc]float64{c.series: s.activeSeries, c.free: s.freeDiskBytes, c.stored: s.storedBytes} {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v)
+	}
+	for limit, n := range c.engine.refused {
+		ch <- prometheus.MustNewConstMetric(c.refused, prometheus.CounterValue, float64(n.Load()), "limit."+limit)
 	}
 }

@@ -16,9 +16,6 @@ import (
 // can not be told. The same as Prometheus' lookback and as the library's default.
 const instantStep = 5 * time.Minute
 
-// maxPointsPerSeries bounds a range answer, as the library's own HTTP API does.
-const maxPointsPerSeries = 30_000
-
 // Query evaluates expr (MetricsQL, a superset of PromQL) at one time, within the view of ctx; each series of the answer has one value.
 func (e *Engine) Query(ctx context.Context, expr string, at time.Time) ([]Series, error) {
 	return e.evaluate(ctx, expr, at, at, instantStep)
@@ -32,8 +29,8 @@ func (e *Engine) QueryRange(ctx context.Context, expr string, from, to time.Time
 	if to.Before(from) {
 		return nil, fmt.Errorf("%w: end %s is before start %s", ErrQuery, to.UTC().Format(time.RFC3339), from.UTC().Format(time.RFC3339))
 	}
-	if points := to.Sub(from)/step + 1; points > maxPointsPerSeries {
-		return nil, fmt.Errorf("%w: %d points per series, the most is %d; take a longer step", ErrQuery, points, maxPointsPerSeries)
+	if points := to.Sub(from)/step + 1; points > time.Duration(e.cfg.QueryPoints) {
+		return nil, fmt.Errorf("%w: %s", ErrQuery, e.inOwnWords(fmt.Sprintf("%d points per series, the most is --limit.query-points=%d; take a longer step", points, e.cfg.QueryPoints)))
 	}
 	return e.evaluate(ctx, expr, from, to, step)
 }
@@ -43,7 +40,7 @@ func (e *Engine) evaluate(ctx context.Context, expr string, from, to time.Time, 
 	case e.slots <- struct{}{}:
 		defer func() { <-e.slots }()
 	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: waiting for one of %d slots: %w", ErrQuery, cap(e.slots), ctx.Err())
+		return nil, fmt.Errorf("%w: %s: %w", ErrQuery, e.inOwnWords(fmt.Sprintf("waiting for one of --limit.query-concurrency=%d slots", cap(e.slots))), ctx.Err())
 	}
 	if err := e.enter(); err != nil {
 		return nil, err
@@ -63,7 +60,7 @@ func (e *Engine) evaluate(ctx context.Context, expr string, from, to time.Time, 
 	ec := &promql.EvalConfig{
 		EnforcedTagFilterss: filters,
 		Start:               from.UnixMilli(), End: to.UnixMilli(), Step: step.Milliseconds(),
-		MaxPointsPerSeries: maxPointsPerSeries,
+		MaxPointsPerSeries: e.cfg.QueryPoints,
 		Deadline:           searchutil.NewDeadline(time.Now(), timeout, "--limit.query-duration"),
 		RoundDigits:        100, // none
 		GetRequestURI:      func() string { return "in-process" },
@@ -71,7 +68,7 @@ func (e *Engine) evaluate(ctx context.Context, expr string, from, to time.Time, 
 	ec.QueryStats = promql.NewQueryStats(expr, nil, ec)
 	results, err := promql.Exec(nil, ec, expr, from.Equal(to))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s", ErrQuery, limitNames().Replace(err.Error()))
+		return nil, fmt.Errorf("%w: %s", ErrQuery, e.inOwnWords(err.Error()))
 	}
 	return toSeries(results), nil
 }
