@@ -72,7 +72,7 @@ show-cgroup2: ## compare the agent with cAdvisor and the kernel's files on cgrou
 
 show-kubernetes: ## compare the agent with a real kubelet on this machine, stop the API server, measure it beside 110 pods in a cluster of 5,000: ten minutes, as root
 	.ci/peers/kubernetes/build.sh $(KUBERNETES) kube-apiserver kube-controller-manager kube-scheduler kubelet
-	PLIMSOLL_SHOW=kubernetes PLIMSOLL_KUBERNETES=$(KUBERNETES) go test ./agent/internal/kubernetes -count=1 -timeout 20m -v -run TestShow
+	PLIMSOLL_SHOW=kubernetes PLIMSOLL_KUBERNETES=$(KUBERNETES) go test ./agent/internal/kubernetes -count=1 -timeout 30m -v -run TestShow
 
 show-kubernetes-cgroup2: ## the same comparison with a kubelet on cgroup v2, in a QEMU guest: ten minutes, as root
 	.ci/peers/kubernetes/build.sh $(KUBERNETES) kube-apiserver kube-controller-manager kube-scheduler kubelet

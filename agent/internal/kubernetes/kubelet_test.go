@@ -35,8 +35,9 @@ func TestShowTheAgentBesideARealKubelet(t *testing.T) {
 		c.do("workload")
 		folder = c.folder
 	}
-	agent := startProgram(t, "--node=plimsoll-node", "--kubernetes.kubeconfig="+filepath.Join(folder, "agent.kubeconfig"), "--interval=1s",
-		"--remote-write.url=http://127.0.0.1:1/write") // with the Docker engine of this machine, whose containers are none of the pods'
+	flags := []string{"--node=plimsoll-node", "--kubernetes.kubeconfig=" + filepath.Join(folder, "agent.kubeconfig"), "--interval=1s",
+		"--remote-write.url=http://127.0.0.1:1/write"} // with the Docker engine of this machine, whose containers are none of the pods'
+	agent := startProgram(t, flags...)
 	eventually(t, 2*time.Minute, "the agent shows the pods, the one that runs out of memory again and again perhaps not", func() bool {
 		return agent.podContainersBut("oom") == 7
 	})
@@ -47,7 +48,7 @@ func TestShowTheAgentBesideARealKubelet(t *testing.T) {
 	compared.withKubelet(t, readings, kubelet)
 	namedAsTheAPIServerSays(t, agent, folder)
 	if !t.Failed() && c.folder != "" {
-		throughAnOutage(t, c, agent)
+		throughAnOutage(t, c, agent, flags)
 	}
 }
 
@@ -378,26 +379,41 @@ func namedAsTheAPIServerSays(t *testing.T, p *program, folder string) {
 	t.Logf("%d containers of pods shown, each as the API server says: %v", shown, slices.Sorted(maps.Values(want)))
 }
 
-// throughAnOutage stops the API server for two minutes, in which the kubelet goes on restarting what fails.
-func throughAnOutage(t *testing.T, c machine, agent *program) {
+// throughAnOutage stops the API server for two minutes, in which the kubelet goes on restarting what fails and, unless Docker names the
+// pods' containers too, a second agent starts.
+func throughAnOutage(t *testing.T, c machine, agent *program, flags []string) {
 	t.Helper()
 	before := agent.podContainersBut("")
 	c.do("stop-apiserver")
 	began := time.Now()
 	held := 0.0
+	agents := []*program{agent}
+	if os.Getenv("PLIMSOLL_CRI_DOCKERD") == "" {
+		late := startProgram(t, flags...)
+		agents = append(agents, late)
+		eventually(t, time.Minute, "the agent that starts without an API server holds the pods' containers back", func() bool {
+			return late.own("plimsoll_agent_containers_unresolved") >= 7
+		})
+		t.Logf("an agent that starts without an API server holds %g containers back", late.own("plimsoll_agent_containers_unresolved"))
+	}
 	for time.Since(began) < 2*time.Minute {
-		wholeAndOnce(t, agent)
+		for _, p := range agents {
+			wholeAndOnce(t, p)
+		}
 		held = max(held, agent.own("plimsoll_agent_containers_unresolved"))
 		time.Sleep(2 * time.Second)
 	}
 	t.Logf("API server away for %s: %d containers of pods before, %d at the end, at most %g held back; no series without its names, none twice", time.Since(began).Round(time.Second), before, agent.podContainersBut(""), held)
 	c.do("start-apiserver")
 	back := time.Now()
-	eventually(t, time.Minute, "everything is named again", func() bool {
-		return agent.own("plimsoll_agent_containers_unresolved") == 0 && ownByLabels(agent, "plimsoll_agent_source_up")["kubernetes"] == 1
-	})
-	wholeAndOnce(t, agent)
-	t.Logf("named again %s after the API server was back; requests in all: %v", time.Since(back).Round(100*time.Millisecond), ownByLabels(agent, "plimsoll_agent_kubernetes_requests_total"))
+	for _, p := range agents {
+		eventually(t, time.Minute, "everything is named again", func() bool {
+			return p.own("plimsoll_agent_containers_unresolved") == 0 && p.podContainersBut("oom") == 7 && ownByLabels(p, "plimsoll_agent_source_up")["kubernetes"] == 1
+		})
+		t.Logf("everything is named %s after the API server was back", time.Since(back).Round(100*time.Millisecond))
+		wholeAndOnce(t, p)
+	}
+	t.Logf("requests in all: %v", ownByLabels(agent, "plimsoll_agent_kubernetes_requests_total"))
 }
 
 // wholeAndOnce fails series of a container's cgroup without its names, and two series of one cgroup.
