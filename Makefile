@@ -39,7 +39,7 @@ export FUZZ_SECONDS ?= 60
 export FUZZ_ONLY    ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-kubernetes-cgroup2 show-join show-swarm show-event-latency show-rules-10k show-exits show-start bench-agent clean help chaos fuzz show-wire show-backlog bench-collector
+.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-kubernetes-cgroup2 show-join show-swarm show-event-latency show-quiet show-alerts show-rules-10k show-exits show-start bench-agent clean help chaos fuzz show-wire show-backlog bench-collector
 
 build: ## build bin/plimsoll-agent and bin/plimsoll-collector
 	go build -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/plimsoll-agent ./agent
@@ -85,11 +85,20 @@ show-join: ## one application as container, Compose project, Swarm service and r
 show-swarm: ## a Swarm of two engines on this machine: services, nodes and missing agents as its manager tells them: two minutes, as root
 	PLIMSOLL_SHOW=swarm go test ./collector/e2e -count=1 -timeout 10m -v -run TestShowASwarm
 
-show-event-latency: ## time 60 OOM kills and 60 crashes of real containers from the kernel to a webhook, under load: six minutes, as root
-	PLIMSOLL_SHOW=event-latency go test ./collector/e2e -count=1 -timeout 20m -v -run TestEventsReachTheWebhook
+show-event-latency: ## time OOM kills, crashes, restart loops, failing health checks, lost agents and nodes to a webhook: 14 minutes, as root
+	PLIMSOLL_SHOW=event-latency go test ./collector/e2e -count=1 -timeout 30m -v -run 'TestEventsReachTheWebhook|TestLostAgents'
+
+show-quiet: ## deploy, drain, restart, run jobs on the live engine and see that nobody is paged: two minutes, as root
+	PLIMSOLL_SHOW=quiet go test ./collector/e2e -count=1 -timeout 10m -v -run TestWhatPeopleDoOnPurpose
+
+show-alerts: ## write a synthetic fleet with one fault for each alert of the pack, 18 hours of it, and print what fires on what: minutes
+	PLIMSOLL_SHOW=alerts go test -count=1 -v -timeout 40m -run TestEveryRule ./collector/internal/rules/fleettest
 
 show-exits: ## 300 short-lived containers, 50 OOM kills over agent restarts, bursts: against the kernel's own counts (5 min; root, Docker)
 	PLIMSOLL_SHOW=exits go test -v -count=1 -timeout 15m -run 'TestShortLived|TestOOMKills|TestABurst' ./collector/e2e
+
+show-ui-10k: build ## open the pages over 10,000 containers in a real collector and Chromium, time first paint and every query: ten minutes
+	PLIMSOLL_SHOW=ui-10k go test ./collector/internal/ui -count=1 -timeout 40m -v -run TestShowLargeFleet
 
 bench-agent: build ## measure what the agent costs on BENCH_CONTAINERS containers, BENCH_BUSY of them busy, beside bare reads, cAdvisor and Netdata: ten minutes, as root
 	PLIMSOLL_BENCH_CONTAINERS=$(BENCH_CONTAINERS) PLIMSOLL_BENCH_BUSY=$(BENCH_BUSY) PLIMSOLL_BENCH_SECONDS=$(BENCH_SECONDS) PLIMSOLL_BENCH_PEERS=$(BENCH_PEERS) \

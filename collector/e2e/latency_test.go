@@ -2,16 +2,12 @@ package e2e_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -22,8 +18,8 @@ const (
 	backgroundPerWrite = 2_000
 )
 
-// TestEventsReachTheWebhookWithinSeconds prints the timeline of 60 OOM kills and 60 crashes: the kernel's or engine's event,
-// the webhook's receipt. `make show-event-latency` runs it; it takes minutes and is left out otherwise.
+// TestEventsReachTheWebhookWithinSeconds prints the timeline of 60 OOM kills, every other of which the container survives, 60 crashes, 20
+// restart loops and 20 failing health checks: the kernel's or engine's event, the webhook's receipt. `make show-event-latency` runs it; it takes minutes and is left out otherwise.
 func TestEventsReachTheWebhookWithinSeconds(t *testing.T) {
 	if os.Getenv("PLIMSOLL_SHOW") != "event-latency" {
 		t.Skip("takes minutes: make show-event-latency")
@@ -32,12 +28,8 @@ func TestEventsReachTheWebhookWithinSeconds(t *testing.T) {
 	require(t, os.Geteuid() == 0, "needs root: the agent reads every container's counters")
 	hook := newWebhook(t)
 	agentBinary, collectorBinary := buildPrograms(t)
-	page := filepath.Join(t.TempDir(), "oncall.yaml")
-	if err := os.WriteFile(page, fmt.Appendf(nil, "receivers: {sre: {webhook: {url: %q}}}\nfallback: {critical: sre, warning: sre}\n", hook.URL), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	address := freePort(t)
-	collector := start(t, "collector", "http://"+address, collectorBinary, "--listen="+address, "--data-dir="+t.TempDir(), "--oncall="+page)
+	collector := start(t, "collector", "http://"+address, collectorBinary, "--listen="+address, "--data-dir="+t.TempDir(), "--oncall="+oncallPage(t, hook.URL))
 	collector.waitReady(t)
 	agentAddress := freePort(t)
 	agent := start(t, "agent", "http://"+agentAddress, agentBinary, "--listen="+agentAddress, "--data-dir="+t.TempDir(),
@@ -48,39 +40,66 @@ func TestEventsReachTheWebhookWithinSeconds(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	var load sync.WaitGroup
 	load.Go(func() { background(ctx, collector.url) })
-	kernel := watchKernelKills(t)
+	seen := watchMoments(t)
 	t.Cleanup(func() { stop(); load.Wait() })
 	time.Sleep(10 * time.Second) // the load is on, the agent has seen its first interval
 
 	prefix := fmt.Sprintf("latency-%06x-", rand.N(1<<24))
-	containers := map[string][]container{}
+	dies, lives, crashes := kind{"OOM kill that ends the container", "ContainerOOMKilled", seen.killed, nil}, kind{"OOM kill the container survives", "ContainerOOMKilled", seen.killed, nil}, kind{"crash", "ContainerCrashed", seen.killed, nil}
 	for i := range eventsOfAKind {
 		// A container lives for a while before it goes, as a service that fails.
 		life := fmt.Sprint(8 + i%10)
-		containers["ContainerOOMKilled"] = append(containers["ContainerOOMKilled"],
-			run(t, fmt.Sprintf("%soom-%02d", prefix, i), "--memory=16m", "--memory-swap=16m", image, "sh", "-c", "sleep "+life+"; exec tail /dev/zero"))
-		containers["ContainerCrashed"] = append(containers["ContainerCrashed"],
-			run(t, fmt.Sprintf("%scrash-%02d", prefix, i), image, "sh", "-c", "sleep "+life+"; exit 1"))
+		oom, script := &dies, "sleep "+life+"; exec tail /dev/zero"
+		if i%2 == 1 {
+			oom, script = &lives, "sleep "+life+"; tail /dev/zero; sleep 600"
+		}
+		oom.all = append(oom.all, run(t, fmt.Sprintf("%soom-%02d", prefix, i), "--memory=16m", "--memory-swap=16m", image, "sh", "-c", script))
+		crashes.all = append(crashes.all, run(t, fmt.Sprintf("%scrash-%02d", prefix, i), image, "sh", "-c", "sleep "+life+"; exit 1"))
 	}
 	wait := 30 * time.Second
 	if usual != nil {
 		wait = 140 * time.Second // scrape, evaluation, a minute unseen, group wait
 	}
 	time.Sleep(wait)
-
-	for alert, all := range containers {
-		took := timeline(t, kernel, hook, alert, "container", all)
-		t.Logf("%s: %s", alert, took)
-		if len(took) != len(all) {
-			t.Errorf("%s: %d of %d arrived", alert, len(took), len(all))
+	for _, k := range []kind{dies, lives, crashes} {
+		took := k.timeline(t, hook, "container")
+		t.Logf("%s: %s", k.what, took)
+		if len(took) != len(k.all) {
+			t.Errorf("%s: %d of %d arrived", k.what, len(took), len(k.all))
 		}
 		if usual != nil {
-			t.Logf("%s, usual stack: %s", alert, timeline(t, kernel, usual, alert, "name", all))
+			t.Logf("%s, usual stack: %s, of %d", k.what, k.timeline(t, usual, "name"), len(k.all))
 		}
+		k.remove(t)
+	}
+
+	loops, sick := kind{"third restart within 15 min", "ContainerRestartLoop", seen.nth("start", 3), nil}, kind{"health check fails as often as it may", "ContainerUnhealthy", seen.nth("health_status: unhealthy", 0), nil}
+	for i := range eventsOfAKind / 3 {
+		loops.all = append(loops.all, run(t, fmt.Sprintf("%sloop-%02d", prefix, i), "--restart=on-failure:4", image, "sh", "-c", "sleep 1; exit 1"))
+		sick.all = append(sick.all, run(t, fmt.Sprintf("%ssick-%02d", prefix, i), "--health-cmd=false", "--health-interval=4s", "--health-retries=2", image, "sleep", "600"))
+	}
+	time.Sleep(30 * time.Second)
+	for _, k := range []kind{loops, sick} {
+		took := k.timeline(t, hook, "container")
+		t.Logf("%s: %s", k.what, took)
+		if len(took) != len(k.all) {
+			t.Errorf("%s: %d of %d arrived", k.what, len(took), len(k.all))
+		}
+		k.remove(t)
 	}
 	if s, err := one(collector.url, `sum(rate(plimsoll_collector_samples_ingested_total[1m]))`); err == nil {
 		t.Logf("the collector took %.0f samples/s", s.Value.value)
 	}
+}
+
+// oncallPage sends everything to a webhook.
+func oncallPage(t *testing.T, url string) string {
+	t.Helper()
+	page := filepath.Join(t.TempDir(), "oncall.yaml")
+	if err := os.WriteFile(page, fmt.Appendf(nil, "receivers: {sre: {webhook: {url: %q}}}\nfallback: {critical: sre, warning: sre}\n", url), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return page
 }
 
 // latencies are what the events that arrived took, sorted.
@@ -94,13 +113,20 @@ func (l latencies) String() string {
 	return fmt.Sprintf("%d arrived; p50 %.2f s, p90 %.2f s, p99 %.2f s, slowest %.2f s", len(l), share(0.5), share(0.9), share(0.99), l[len(l)-1].Seconds())
 }
 
+// kind is a kind of event, the alert that tells of it, and the containers it happens to.
+type kind struct {
+	what, alert string
+	happened    func(*testing.T, container) (at time.Time, source string)
+	all         []container
+}
+
 // timeline prints when each container's event happened and when its first notification came.
-func timeline(t *testing.T, kernel *moments, hook *webhook, alert, label string, all []container) latencies {
+func (k kind) timeline(t *testing.T, hook *webhook, label string) latencies {
 	t.Helper()
 	var took latencies
-	for _, c := range all {
-		happened, source := kernel.happened(t, c)
-		n, err := hook.find(alert, "firing", map[string]string{label: c.name})
+	for _, c := range k.all {
+		happened, source := k.happened(t, c)
+		n, err := hook.find(k.alert, "firing", map[string]string{label: c.name})
 		if err != nil {
 			t.Logf("%s   %s %s   webhook never", c.name, source, happened.UTC().Format("15:04:05.000"))
 			continue
@@ -110,6 +136,15 @@ func timeline(t *testing.T, kernel *moments, hook *webhook, alert, label string,
 	}
 	slices.Sort(took)
 	return took
+}
+
+func (k kind) remove(t *testing.T) {
+	t.Helper()
+	args := []string{"rm", "-f"}
+	for _, c := range k.all {
+		args = append(args, c.id)
+	}
+	docker(t, args...)
 }
 
 // background writes 10,000 samples a second until ctx ends.
@@ -137,61 +172,4 @@ func background(ctx context.Context, collectorURL string) {
 		}
 		_ = push(ctx, collectorURL, batch) // the rate is printed at the end
 	}
-}
-
-// moments are when something happened to a container, by id.
-type moments struct {
-	mu sync.Mutex
-	of map[string]time.Time
-}
-
-// watchKernelKills notes when the kernel logs an OOM kill, by the container its cgroup belongs to, from /dev/kmsg
-// (https://www.kernel.org/doc/Documentation/ABI/testing/dev-kmsg).
-func watchKernelKills(t *testing.T) *moments {
-	t.Helper()
-	m := &moments{of: map[string]time.Time{}}
-	kmsg, err := os.Open("/dev/kmsg")
-	if err != nil {
-		t.Logf("no kernel log (%v): the engine's time of death stands in", err)
-		return m
-	}
-	t.Cleanup(func() { kmsg.Close() })
-	if _, err := kmsg.Seek(0, io.SeekEnd); err != nil {
-		t.Fatal(err)
-	}
-	kill := regexp.MustCompile(`oom-kill:.*task_memcg=\S*/(?:docker-)?([0-9a-f]{64})`)
-	go func() {
-		record := make([]byte, 8192)
-		for {
-			n, err := kmsg.Read(record) // one record; blocks for the next
-			if errors.Is(err, syscall.EPIPE) {
-				continue // some were overwritten before they were read
-			}
-			if err != nil {
-				return
-			}
-			if found := kill.FindSubmatch(record[:n]); found != nil {
-				m.mu.Lock()
-				m.of[string(found[1])] = time.Now()
-				m.mu.Unlock()
-			}
-		}
-	}()
-	return m
-}
-
-// happened is the kernel's moment or, where it has none, the moment the engine was told of the exit.
-func (m *moments) happened(t *testing.T, c container) (time.Time, string) {
-	t.Helper()
-	m.mu.Lock()
-	at, ok := m.of[c.id]
-	m.mu.Unlock()
-	if ok {
-		return at, "kernel log"
-	}
-	at, err := time.Parse(time.RFC3339Nano, docker(t, "inspect", "--format={{.State.FinishedAt}}", c.id))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return at, "exit time "
 }

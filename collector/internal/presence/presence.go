@@ -29,9 +29,11 @@ const (
 	burst = 30 * time.Second
 	// settle is how long after the start agents are given to be heard again.
 	settle = 90 * time.Second
-	// An agent's cadence is the longest of its last distances, within these bounds: a start, a stop and an outage bend it.
+	// An agent's cadence is the middle one of its last distances, within these bounds: the last round before a stop and the first
+	// after a start lie where they will.
 	leastCadence, mostCadence = 15 * time.Second, 3 * time.Minute
-	distances                 = 4
+	unknownCadence            = time.Minute
+	distances                 = 5
 	// mostLost is how long it takes for a lost agent to count as removed: it is absent then, and no emergency.
 	mostLost = 24 * time.Hour
 	// pollEvery is how often the table of agents is looked at.
@@ -178,13 +180,14 @@ func (w *Watch) heard(s *state) time.Time {
 	return s.Heard
 }
 
-// cadence is how far apart its rounds of samples are at most.
+// cadence is how far apart its rounds of samples are.
 func (s *state) cadence() time.Duration {
-	longest := leastCadence
-	for _, d := range s.spacing {
-		longest = max(longest, d)
+	known := slices.Clone(s.spacing[:min(s.next, distances)])
+	if len(known) == 0 {
+		return unknownCadence
 	}
-	return min(longest, mostCadence)
+	slices.Sort(known)
+	return min(max(known[len(known)/2], leastCadence), mostCadence)
 }
 
 // left tells whether its newest word was that it stops.

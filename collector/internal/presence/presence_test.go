@@ -1,6 +1,7 @@
 package presence
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -22,6 +23,7 @@ type sender struct {
 	conn   net.Conn
 	dead   bool
 	begins time.Duration // of its rounds, within the interval
+	every  int           // seconds; 0 is 15
 }
 
 // fleet is a cluster of senders and the Watch under test, a second at a time.
@@ -49,7 +51,7 @@ func (f *fleet) run(seconds int) {
 		now := time.Now()
 		var table []Agent
 		for _, s := range f.senders {
-			if !s.dead && f.second%15 == int(s.begins.Seconds()) {
+			if !s.dead && f.second%cmp.Or(s.every, 15) == int(s.begins.Seconds()) {
 				f.send(s, now)
 			}
 			if !s.Heard.IsZero() {
@@ -162,6 +164,33 @@ func TestANodeThatFallsSilentIsLostWhenTwoRoundsDidNotCome(t *testing.T) {
 		}
 		if f.run(25 * 3600); len(f.lost()) != 0 {
 			t.Errorf("a day later it is still lost: %v", f.lost())
+		}
+	})
+}
+
+func TestAnOutageDoesNotMakeTheNextOneHarderToSee(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(3)
+		f.run(120)
+		f.senders[0].dead = true
+		f.run(300)
+		f.senders[0].dead = false
+		f.run(45) // two rounds
+		f.senders[0].dead = true
+		began := time.Since(f.senders[0].Heard)
+		took := f.lostAfter("n00", Silent, 200)
+		if sinceRound := began + time.Duration(took)*time.Second; sinceRound < 35*time.Second || sinceRound > 50*time.Second {
+			t.Errorf("lost %s after its last round", sinceRound)
+		}
+	})
+}
+
+func TestASlowAgentIsNotLostBeforeItsCadenceIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFleet(3)
+		f.senders[0].every = 60
+		if f.run(600); f.changed != 0 {
+			t.Errorf("lost %d times: %v", f.changed, f.lost())
 		}
 	})
 }

@@ -89,7 +89,8 @@ type packGroup struct {
 	name     string
 	interval time.Duration
 	rules    int
-	files    fs.FS // a pack of this group alone
+	alerts   []string // names
+	files    fs.FS    // a pack of this group alone
 }
 
 func packGroups(t *testing.T) []packGroup {
@@ -117,7 +118,13 @@ func packGroups(t *testing.T) []packGroup {
 			if err != nil {
 				t.Fatal(err)
 			}
-			groups = append(groups, packGroup{g["name"].(string), interval, len(g["rules"].([]any)), fstest.MapFS{file: {Data: text}}})
+			made := packGroup{name: g["name"].(string), interval: interval, rules: len(g["rules"].([]any)), files: fstest.MapFS{file: {Data: text}}}
+			for _, r := range g["rules"].([]any) {
+				if name, is := r.(map[string]any)["alert"].(string); is {
+					made.alerts = append(made.alerts, name)
+				}
+			}
+			groups = append(groups, made)
 		}
 	}
 	return groups
