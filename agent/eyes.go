@@ -40,6 +40,7 @@ type eyes struct {
 	exits  *exits.Watcher[cgroup.ContainerID] // nil where the kernel can not tell
 	births *population.Watcher                // nil where the kernel can not tell
 	firsts *exits.Watcher[string]             // first processes of young containers; nil where the kernel can not tell
+	haste  *haste                             // of the three
 	where  *whereabouts
 
 	pods            *kubernetes.Source // nil where Kubernetes is off
@@ -69,7 +70,7 @@ func openEyes(cfg config, kept inventory.Ledger, log *slog.Logger, reg *promethe
 	if err != nil {
 		return nil, fmt.Errorf("--root.cgroup=%s: %w", cfg.rootCgroup, err)
 	}
-	e := &eyes{fs: fs, faults: sampler.NewFaults(reg)}
+	e := &eyes{fs: fs, faults: sampler.NewFaults(reg), haste: newHaste(reg)}
 	if e.budget, err = cgroup.ProcessBudget(reservedDescriptors); err != nil {
 		return nil, err
 	}
@@ -191,13 +192,13 @@ func (e *eyes) run(ctx context.Context, sampling *sampler.Sampler) error {
 	}
 	g.Go(func() error { return e.table.Run(ctx, e.walk(sampling)) })
 	if e.exits != nil {
-		g.Go(func() error { return e.exits.Run(ctx, sampling.Exited) })
+		g.Go(e.haste.urgently(func() error { return e.exits.Run(ctx, sampling.Exited) }))
 	}
 	if e.births != nil {
-		g.Go(func() error { return e.births.Run(ctx, sampling) })
+		g.Go(e.haste.urgently(func() error { return e.births.Run(ctx, sampling) }))
 	}
 	if e.births != nil && e.firsts != nil {
-		g.Go(func() error { return e.firsts.Run(ctx, e.births.Ended) })
+		g.Go(e.haste.urgently(func() error { return e.firsts.Run(ctx, e.births.Ended) }))
 	}
 	return g.Wait()
 }

@@ -8,11 +8,14 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
 )
 
 // look finds out whether processes are in c's cgroup and tells when the last one has left.
-func (w *Watcher) look(c *container) {
-	switch w.inside(c) {
+func (w *Watcher) look(c *container) processes {
+	in := w.inside(c)
+	switch in {
 	case some:
 		c.state = filled
 	case none:
@@ -21,6 +24,7 @@ func (w *Watcher) look(c *container) {
 			w.emptied(c)
 		}
 	}
+	return in
 }
 
 // processes are what is known of those in a cgroup and below it.
@@ -92,10 +96,13 @@ func hasChildren(dir string) bool {
 
 // Ended tells that the watched process of a container has ended.
 func (w *Watcher) Ended(path string) {
+	if ref, isContainer := cgroup.ParsePath(path); isContainer {
+		w.sink.Ending(ref.ID)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if c := w.containers[path]; c != nil {
-		w.look(c)
+	if c := w.containers[path]; c != nil && w.look(c) == some {
+		w.sink.Continues(c.id)
 	}
 }
 

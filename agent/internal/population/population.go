@@ -24,10 +24,14 @@ import (
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
 )
 
-// Sink is told, from at most two goroutines. What it does holds the next notice back: a millisecond, not more.
+// Sink is told, from two goroutines. What it does holds the next notice back: a millisecond, not more.
 type Sink interface {
 	// Appeared tells of a new cgroup of a container, relative to the tree's root. Its first process may not be in it yet.
 	Appeared(id cgroup.ContainerID, path string)
+	// Ending tells that a process of a young container has ended, at once and without a look whether it was the last: on a busy node the
+	// cgroup may be gone by the end of that look. Continues tells that it was not.
+	Ending(id cgroup.ContainerID)
+	Continues(id cgroup.ContainerID)
 	// Emptied tells that its last process has ended. The cgroup is there for some milliseconds more. It may come twice.
 	Emptied(id cgroup.ContainerID)
 	// Removed tells that the cgroup is gone.

@@ -23,6 +23,8 @@ import (
 type told chan string
 
 func (s told) Appeared(id cgroup.ContainerID, _ string) { s <- "appeared " + string(id[:1]) }
+func (s told) Ending(cgroup.ContainerID)                {}
+func (s told) Continues(cgroup.ContainerID)             {}
 func (s told) Emptied(id cgroup.ContainerID)            { s <- "emptied " + string(id[:1]) }
 func (s told) Removed(id cgroup.ContainerID)            { s <- "removed " + string(id[:1]) }
 

@@ -236,7 +236,7 @@ func (s *Sampler) gone(t *target) {
 	if s.finished(t) || t.ended {
 		return
 	}
-	if isAsked(t.life.reader) && t.life.finish(s.buf) { // so that its exit record has what the engine told last
+	if t.life.finish(s.buf) { // with what was read, or told by the engine, last
 		s.finished(t)
 	}
 	if t.exited.IsZero() {

@@ -19,7 +19,8 @@ type life struct {
 	openedAt time.Time
 	named    uint64 // inventory life, once the container's identity is known
 	first    snapshot
-	final    snapshot // zero time: no process of it was seen to end
+	spare    snapshot // taken at the end of a process that may have been its last
+	final    snapshot // zero time: it was not seen to end
 	removed  bool
 }
 
@@ -59,11 +60,25 @@ func (l *life) SetNetPID(pid int) {
 	l.reader.SetNetPID(pid)
 }
 
+// note takes a reading that will do as the final one if the cgroup is gone when that is taken.
+func (l *life) note(buf []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var st cgroup.Stats
+	if l.reader.ReadLast(&st, buf) == nil && st.Has&cgroup.HasCPUUsage != 0 && st.CPUUsage > 0 {
+		l.spare = snapshot{time.Now(), st}
+	}
+}
+
 // finish takes the final reading. A later one is better, unless some of the cgroup is gone by then; one of a cgroup in which nothing ever
 // ran is none.
 func (l *life) finish(buf []byte) (ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.final.at.IsZero() {
+		l.final, l.spare = l.spare, snapshot{}
+		defer func() { ok = ok || !l.final.at.IsZero() }()
+	}
 	var st cgroup.Stats
 	if l.reader.ReadLast(&st, buf) != nil || st.Has&cgroup.HasCPUUsage != 0 && st.CPUUsage == 0 || l.final.stats.Has&^st.Has&^cgroup.HasNet != 0 {
 		return false
@@ -97,6 +112,8 @@ type lives struct {
 	now  map[cgroup.ContainerID]*life // being read under a name
 	kept int                          // number of those held
 	buf  []byte
+	// firstBuf is that of Appeared, which has one caller and opens files without the lock: the kernel may let it wait for others.
+	firstBuf []byte
 
 	ended    []cgroup.ContainerID // named lives with a final reading that no round has seen yet
 	answered []cgroup.ContainerID // those the engine has told new figures of, likewise
@@ -109,7 +126,7 @@ type lifeMetrics struct {
 
 func newLives(reg prometheus.Registerer) *lives {
 	l := &lives{
-		held: map[cgroup.ContainerID][]*life{}, now: map[cgroup.ContainerID]*life{}, buf: make([]byte, cgroup.BufferSize),
+		held: map[cgroup.ContainerID][]*life{}, now: map[cgroup.ContainerID]*life{}, buf: make([]byte, cgroup.BufferSize), firstBuf: make([]byte, cgroup.BufferSize),
 		metrics: &lifeMetrics{
 			refused: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_containers_held_refused_total", Help: "New cgroups not read before their identity was known, because the limit of those held back was reached or they could not be opened."}),
 			unnamed: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_containers_unnamed_total", Help: "Containers that came and went, or ran for 30 s, without a runtime naming them in time; their held back readings are dropped."}),
@@ -131,9 +148,7 @@ func newLives(reg prometheus.Registerer) *lives {
 // runtime names the container.
 func (s *Sampler) Appeared(id cgroup.ContainerID, path string) {
 	l := s.lives
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.kept >= mostHeld {
+	if l.full() {
 		l.metrics.refused.Inc()
 		return
 	}
@@ -145,31 +160,63 @@ func (s *Sampler) Appeared(id cgroup.ContainerID, path string) {
 		return
 	}
 	one := &life{reader: group, openedAt: time.Now()}
-	if err := group.Read(&one.first.stats, l.buf); err != nil || one.first.stats.Has&cgroup.HasCPUUsage == 0 {
+	if err := group.Read(&one.first.stats, l.firstBuf); err != nil || one.first.stats.Has&cgroup.HasCPUUsage == 0 {
 		group.Close() // a driver that makes the hierarchies one by one is still at it: the runtime's word will open them all
 		return
 	}
 	one.first.at = one.openedAt
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.held[id] = append(l.held[id], one)
 	l.kept++
 }
 
-// Emptied takes the final reading of a container whose last process has just ended.
-func (s *Sampler) Emptied(id cgroup.ContainerID) { s.Exited(id) }
+// Ending takes a reading of a container of which a process has ended, in case it was the last.
+func (s *Sampler) Ending(id cgroup.ContainerID) {
+	l := s.lives
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if one := l.newest(id); one != nil {
+		one.note(l.buf)
+	}
+}
 
-// Exited takes the final reading of a container whose first process has just ended: its cgroup is gone in a moment.
+// Continues drops that reading: it was not.
+func (s *Sampler) Continues(id cgroup.ContainerID) {
+	l := s.lives
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if one := l.newest(id); one != nil {
+		one.mu.Lock()
+		one.spare = snapshot{}
+		one.mu.Unlock()
+	}
+}
+
+// Emptied takes the final reading of a container whose last process has just ended.
+func (s *Sampler) Emptied(id cgroup.ContainerID) {
+	l := s.lives
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.over(id, l.newest(id))
+}
+
+// Exited takes the final reading of a named container whose first process has just ended: its cgroup is gone in a moment. One held back
+// under the same ID is its next life.
 func (s *Sampler) Exited(id cgroup.ContainerID) {
 	l := s.lives
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	one := l.newest(id)
-	if one == nil || !one.finish(l.buf) {
+	s.over(id, l.now[id])
+}
+
+// over takes the final reading of a life, which may be nil; the caller holds the lock of lives.
+func (s *Sampler) over(id cgroup.ContainerID, one *life) {
+	l := s.lives
+	if one == nil || !one.finish(l.buf) || one.named == 0 {
 		return
 	}
-	if one.named == 0 {
-		return
-	}
-	if final, _ := one.last(); final.stats.Has&cgroup.HasOOMKills != 0 {
+	if final, _ := one.last(); final.stats.Has&cgroup.HasOOMKills != 0 && final.stats.OOMKills > 0 { // at once, so that its exit is known for one
 		s.cfg.Containers.ReportOOMKills(id, one.named, final.stats.OOMKills)
 	}
 	l.ended = append(l.ended, id)
@@ -187,6 +234,13 @@ func (s *Sampler) Removed(id cgroup.ContainerID) {
 			one.Close()
 		}
 	}
+}
+
+// full tells that no more can be held back.
+func (l *lives) full() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.kept >= mostHeld
 }
 
 // newest is the life that runs now: a container started again has one cgroup after the other under the same ID.

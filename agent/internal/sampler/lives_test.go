@@ -77,6 +77,84 @@ func TestAContainerThatIsGoneWhenItsNameBecomesKnownCountsInFull(t *testing.T) {
 	}
 }
 
+func TestAReadingAtTheEndOfAProcessWillDoWhereTheCgroupIsGoneBeforeTheLast(t *testing.T) {
+	for sentence, play := range map[string]func(k kernel, in *scripted, s *sampler.Sampler){
+		"named before": func(k kernel, in *scripted, s *sampler.Sampler) {
+			in.events = []inventory.Event{born("web", 1)}
+			s.Events()
+			k.container(t, 250_000, 0)
+			s.Ending(idA)
+			k.remove(t)
+			s.Removed(idA)
+			s.Full()
+			in.events = []inventory.Event{died("web", 1, inventory.Exit{Known: true, Reason: inventory.Completed})}
+		},
+		"named after": func(k kernel, in *scripted, s *sampler.Sampler) {
+			k.container(t, 1_000, 0)
+			s.Appeared(idA, pathA)
+			k.container(t, 250_000, 0)
+			s.Ending(idA)
+			k.remove(t)
+			s.Removed(idA)
+			in.events = []inventory.Event{born("web", 1), died("web", 1, inventory.Exit{Known: true, Reason: inventory.Completed})}
+		},
+		"one of several": func(k kernel, in *scripted, s *sampler.Sampler) {
+			k.container(t, 1_000, 0)
+			s.Appeared(idA, pathA)
+			s.Ending(idA)
+			s.Continues(idA)
+			in.events = []inventory.Event{born("web", 1)}
+			s.Full()
+			k.container(t, 250_000, 0)
+			s.Ending(idA)
+			k.remove(t)
+			s.Full()
+			in.events = []inventory.Event{died("web", 1, inventory.Exit{Known: true, Reason: inventory.Completed})}
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			k, in, out, s := setup(t)
+			play(k, in, s)
+			out.take()
+			s.Events()
+			wantValues(t, out.take(), "container_exit_cpu_seconds id=/docker/A workload=web", 0.25)
+		})
+	}
+}
+
+func TestAReadingAtTheEndOfAProcessIsNotTheFinalOneOfAContainerThatWentOn(t *testing.T) {
+	k, in, out, s := setup(t)
+	k.container(t, 1_000, 0)
+	s.Appeared(idA, pathA)
+	s.Ending(idA)
+	s.Continues(idA)
+	k.container(t, 250_000, 0)
+	k.remove(t)
+	s.Removed(idA)
+	in.events = []inventory.Event{born("web", 1), died("web", 1, inventory.Exit{Known: true, Reason: inventory.Completed})}
+	s.Events()
+	wantValues(t, out.take(), "container_exit_cpu_seconds id=/docker/A workload=web")
+}
+
+func TestTheEndOfALifeIsNotThatOfTheNext(t *testing.T) {
+	k, in, out, s := setup(t)
+	in.events = []inventory.Event{born("web", 1)}
+	s.Events()
+	k.container(t, 250_000, 0)
+	s.Emptied(idA)
+	s.Removed(idA)
+	k.remove(t)
+	k.container(t, 1_000_000, 0)
+	s.Appeared(idA, pathA)
+	s.Exited(idA) // the first life's process, told late
+	in.events = []inventory.Event{died("web", 1, inventory.Exit{Known: true, Reason: inventory.Completed}), born("web", 2)}
+	s.Events()
+	wantValues(t, out.take(), "container_exit_cpu_seconds id=/docker/A workload=web", 0.25)
+	k.container(t, 2_000_000, 0)
+	s.Full()
+	wantValues(t, out.take(), usageA, 2)
+}
+
 func TestTheFinalReadingDoesNotWaitForTheEngine(t *testing.T) {
 	k, in, out, s := setup(t)
 	in.events = []inventory.Event{born("web", 1)}
