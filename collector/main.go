@@ -106,7 +106,7 @@ func build(cfg config, log *slog.Logger) (c *collector, err error) {
 	if c.access, err = access.New(cfg.access(), log, reg); err != nil {
 		return c, err
 	}
-	if c.listener, err = server.Listen(cfg.listen, c.access); err != nil {
+	if c.listener, err = server.Listen(cfg.listen, c.access, reg); err != nil {
 		return c, err
 	}
 	if c.projects, err = mapfile.Open(cfg.projectMap, log, reg); err != nil {

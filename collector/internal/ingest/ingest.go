@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -74,7 +73,7 @@ type Handler struct {
 	sender  func(*http.Request) Sender
 	census  *Census
 
-	requests chan struct{} // being served, their bodies being read
+	requests *seats        // being served, their bodies being read or in memory
 	decoding chan struct{} // in memory decompressed
 	closing  atomic.Bool
 	buffers  sync.Pool // *buffers
@@ -103,16 +102,13 @@ func New(cfg Config, store Store, log *slog.Logger, reg prometheus.Registerer) (
 		return nil, fmt.Errorf("zstd decoder: %w", err)
 	}
 	h := &Handler{limits: limits, store: store, journal: cfg.Journal, nodes: cfg.Nodes, roster: cfg.Roster, sender: cfg.Sender, census: cfg.Census, events: newEvents(cfg.EventMetrics, cfg.OnEvent), log: log, zstd: dec, m: newMetrics(reg, store),
-		requests: make(chan struct{}, limits.Concurrency), decoding: make(chan struct{}, decoders)}
+		requests: newSeats(limits.Concurrency), decoding: make(chan struct{}, decoders)}
 	h.buffers.New = func() any { return new(buffers) }
 	return h, nil
 }
 
 // Close makes every further request answer 503. Those running are the server's to wait for.
 func (h *Handler) Close() { h.closing.Store(true) }
-
-// bodyTimeout is for a body to arrive: an agent's batch is some 100 KiB.
-const bodyTimeout = 20 * time.Second
 
 // refusal is an answer other than 204.
 type refusal struct {
@@ -161,17 +157,27 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) *refusal {
 	if answer := checkHeaders(w, r); answer != nil {
 		return answer
 	}
-	select {
-	case h.requests <- struct{}{}:
-		defer func() { <-h.requests }()
-	default:
-		return later(http.StatusTooManyRequests, time.Second, fmt.Sprintf("%d writes are being served (--limit.write-concurrency)", cap(h.requests)))
-	}
 	came := h.limits.Now()
 	buf := h.buffers.Get().(*buffers)
 	defer h.release(buf)
-	if answer := h.readBody(w, r, buf); answer != nil {
+	body, answer := h.incoming(w, r, buf)
+	if answer != nil {
 		return answer
+	}
+	more, answer := body.start()
+	defer func() { h.m.receivedBytes.Add(float64(buf.body.Len())) }()
+	if answer != nil {
+		return answer
+	}
+	leave := h.requests.take(r)
+	if leave == nil {
+		return later(http.StatusTooManyRequests, time.Second, fmt.Sprintf("%d writes are being served, or half of that from this address (--limit.write-concurrency)", h.requests.most))
+	}
+	defer leave()
+	if more {
+		if answer := body.rest(); answer != nil {
+			return answer
+		}
 	}
 	select {
 	case h.decoding <- struct{}{}:
@@ -206,28 +212,6 @@ func checkHeaders(w http.ResponseWriter, r *http.Request) *refusal {
 	}
 	if proto := r.Header.Get("Content-Type"); strings.Contains(proto, "io.prometheus.write.v2") {
 		return refuse(http.StatusUnsupportedMediaType, "Content-Type %.80q is remote write 2.0; send 1.0, prometheus.WriteRequest", proto)
-	}
-	return nil
-}
-
-func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, buf *buffers) *refusal {
-	limit := h.limits.BodyBytes
-	tooLarge := refuse(http.StatusRequestEntityTooLarge, "the body is larger than %d bytes (--limit.write-body)", limit)
-	if r.ContentLength > limit {
-		return tooLarge
-	}
-	// A slow sender holds a place others wait for. Without effect where the writer has no connection, as in tests.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
-	_, err := buf.body.ReadFrom(http.MaxBytesReader(w, r.Body, limit))
-	h.m.receivedBytes.Add(float64(buf.body.Len()))
-	var exceeded *http.MaxBytesError
-	switch {
-	case errors.As(err, &exceeded):
-		return tooLarge
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		return later(http.StatusServiceUnavailable, time.Second, fmt.Sprintf("the body did not come within %s", bodyTimeout))
-	case err != nil:
-		return refuse(http.StatusBadRequest, "read the body: %v", err)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/net/netutil"
 )
 
@@ -36,12 +37,14 @@ type Listener struct {
 
 // Listen takes the port, so that a taken one is known before anything else starts and the address before it is told to
 // anyone. Port 0 takes a free one.
-func Listen(address string, access Access) (*Listener, error) {
+func Listen(address string, access Access, reg prometheus.Registerer) (*Listener, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("--listen=%s: %w", address, err)
 	}
-	return &Listener{netutil.LimitListener(l, mostConnections), access.TLS() != nil}, nil
+	c := newCrowd(netutil.LimitListener(l, mostConnections), mostOfOne)
+	reg.MustRegister(c.refused)
+	return &Listener{c, access.TLS() != nil}, nil
 }
 
 // URL is where the collector can be reached, without a slash at the end; anyHost stands in for "all addresses".

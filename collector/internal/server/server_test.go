@@ -165,7 +165,7 @@ func TestARunningRequestEndsBeforeTheServer(t *testing.T) {
 		io.WriteString(w, "done")
 	})
 	open := newAccess(t, access.Config{Listen: "127.0.0.1:0"})
-	listener, err := Listen("127.0.0.1:0", open)
+	listener, err := Listen("127.0.0.1:0", open, prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,19 +205,19 @@ func TestARunningRequestEndsBeforeTheServer(t *testing.T) {
 
 func TestATakenPortIsAnErrorThatNamesTheFlag(t *testing.T) {
 	open := newAccess(t, access.Config{Listen: "127.0.0.1:0"})
-	first, err := Listen("127.0.0.1:0", open)
+	first, err := Listen("127.0.0.1:0", open, prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer first.Close()
 	address := first.Addr().String()
-	if _, err := Listen(address, open); err == nil || !strings.Contains(err.Error(), "--listen="+address) {
+	if _, err := Listen(address, open, prometheus.NewRegistry()); err == nil || !strings.Contains(err.Error(), "--listen="+address) {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestAListenerOnAllAddressesIsCalledByTheGivenName(t *testing.T) {
-	l, err := Listen(":0", newAccess(t, access.Config{Listen: ":0", Anonymous: true}))
+	l, err := Listen(":0", newAccess(t, access.Config{Listen: ":0", Anonymous: true}), prometheus.NewRegistry())
 	if err != nil {
 		t.Fatal(err)
 	}
