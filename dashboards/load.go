@@ -89,11 +89,11 @@ func Load(fsys fs.FS) ([]Dashboard, error) {
 // The shape of the file, as far as it is read.
 type (
 	jsonDashboard struct {
-		ID         any      `json:"id"`
-		UID        string   `json:"uid"`
-		Title      string   `json:"title"`
-		Tags       []string `json:"tags"`
-		Time struct {
+		ID    any      `json:"id"`
+		UID   string   `json:"uid"`
+		Title string   `json:"title"`
+		Tags  []string `json:"tags"`
+		Time  struct {
 			From string `json:"from"`
 		} `json:"time"`
 		Templating struct {

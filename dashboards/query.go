@@ -83,9 +83,17 @@ func variablePattern() *regexp.Regexp { return regexp.MustCompile(`\$\{\w+\}|\$\
 // Queries gives every target of the dashboard with the variables as they are when the page is first opened: All where
 // there is All, else the first value the variable's own query finds.
 func (d Dashboard) Queries(ctx context.Context, query Instant) ([]Query, error) {
+	return d.QueriesAt(ctx, query, nil)
+}
+
+// QueriesAt is Queries with some variables chosen.
+func (d Dashboard) QueriesAt(ctx context.Context, query Instant, chosen map[string]string) ([]Query, error) {
 	values := d.values()
 	for _, v := range d.Variables {
+		value, set := chosen[v.Name]
 		switch {
+		case set:
+			values[v.Name] = value
 		case v.Type != "query":
 		case v.IncludeAll:
 			values[v.Name] = v.AllValue

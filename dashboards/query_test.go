@@ -57,27 +57,63 @@ func TestQueriesHaveTheirVariablesWrittenIn(t *testing.T) {
 
 func TestCheckTellsEmptyFromFailed(t *testing.T) {
 	fsys := fstest.MapFS{"x.json": &fstest.MapFile{Data: []byte(page)}}
-	findings, err := Check(t.Context(), fsys, func(_ context.Context, expr string) ([]map[string]string, error) {
+	there := map[string]bool{ // what the fleet has
+		`count by (container) (started{idc=~".*"})`: true,
+		`count(cpu{})`:                true,
+		`count(cpu{container="web"})`: true,
+	}
+	answer := func(_ context.Context, expr string) ([]map[string]string, error) {
 		switch {
-		case strings.Contains(expr, "started"):
-			return []map[string]string{{"container": "web"}}, nil
-		case strings.HasPrefix(expr, "count"):
+		case expr == "count(cpu)":
 			return nil, errors.New("timeout")
+		case there[expr]:
+			return []map[string]string{{"container": "web"}}, nil
 		}
 		return nil, nil
-	})
+	}
+	findings, err := Check(t.Context(), fsys, answer, nil)
 	if err != nil || len(findings) != 2 {
 		t.Fatalf("%+v, %v", findings, err)
 	}
-	if f := findings[0]; f.OK() || f.Err != nil || f.Series != 0 {
+	if f := findings[0]; f.OK() || f.Err != nil || f.Series != 0 || len(f.Missing) != 1 || f.Missing[0] != `no series cpu with idc=~".*|"` {
 		t.Errorf("the empty one: %+v", f)
 	}
 	if f := findings[1]; f.OK() || f.Err == nil {
 		t.Errorf("the failed one: %+v", f)
 	}
-	_, err = Check(t.Context(), fsys, func(context.Context, string) ([]map[string]string, error) { return nil, nil })
+	delete(there, `count(cpu{})`)
+	delete(there, `count(cpu{container="web"})`)
+	if findings, err = Check(t.Context(), fsys, answer, nil); err != nil || findings[0].Missing[0] != "no series cpu" {
+		t.Errorf("%+v, %v", findings, err)
+	}
+	_, err = Check(t.Context(), fsys, func(context.Context, string) ([]map[string]string, error) { return nil, nil }, nil)
 	if err == nil || !strings.Contains(err.Error(), `variable container: no series of count by (container) (started{idc=~".*"}) has the label container`) {
 		t.Errorf("no container at all: %v", err)
+	}
+}
+
+func TestRuntimesAreToldApart(t *testing.T) {
+	runtimes, err := Runtimes(t.Context(), func(_ context.Context, expr string) ([]map[string]string, error) {
+		k8s := []map[string]string{{"idc": "west", "cluster": "k.1", "node": "n1"}, {"idc": "west", "cluster": "k2", "node": "n2"}}
+		switch {
+		case strings.Contains(expr, "kubepods"):
+			return k8s, nil
+		case strings.Contains(expr, "name=~"):
+			return nil, nil
+		}
+		return append(k8s, map[string]string{"node": "host1"}), nil
+	})
+	if err != nil || len(runtimes) != 2 {
+		t.Fatalf("%+v, %v", runtimes, err)
+	}
+	if r := runtimes[0]; r.Name != "Kubernetes" || r.Nodes != 2 || r.At["idc"] != "west" || r.At["cluster"] != `k2|k\\.1` {
+		t.Errorf("%+v", r)
+	}
+	if r := runtimes[1]; r.Name != "plain Docker" || r.Nodes != 1 || r.At["idc"] != "" || r.At["cluster"] != "" {
+		t.Errorf("%+v", r)
+	}
+	if _, err := Runtimes(t.Context(), func(context.Context, string) ([]map[string]string, error) { return nil, nil }); err == nil {
+		t.Error("an empty fleet has a runtime")
 	}
 }
 

@@ -121,9 +121,16 @@ func flow() []board.Panel {
 			by("sum", "reason", "rate(plimsoll_collector_samples_rejected_total[$__rate_interval])"), "none refused"),
 		byReason(8, "Samples lost by agents", "Samples agents gave up, the five commonest reasons.", "a full spool after a long outage; give it more space or more age.",
 			by("sum", "reason", rate("plimsoll_agent_samples_dropped_total", site)), "none lost"),
-		worstAgents(8, "Clocks that are off, ten worst", "How far a node's clock is from the collector's.", "below a second.",
-			"run a time service on the node: rates and the order of events are wrong there.", by("max", perNode, "abs("+series("plimsoll_collector_agent_clock_skew_seconds", site)+")"), board.Seconds, "", "", line(clockOff, board.Red)),
+		clocks(),
 	}
+}
+
+func clocks() board.Panel {
+	skew := series("plimsoll_collector_agent_clock_skew_seconds", site)
+	p := worstAgents(8, "Clocks that are off, ten worst", "How far a node's clock is from the collector's.", "below a second.",
+		"run a time service on the node: rates and the order of events are wrong there.", by("max", perNode, "abs("+skew+")"), board.Seconds, "", "", line(clockOff, board.Red))
+	p.Queries = []board.Query{{Expr: orNobody(p.Queries[0].Expr, series("machine_cpu_cores", site), skew, "no agent tells its clock"), Legend: "{{node}}{{note}}"}}
+	return p
 }
 
 func sight() []board.Panel {

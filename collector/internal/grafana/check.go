@@ -14,37 +14,71 @@ import (
 	"github.com/plimsoll/plimsoll/dashboards"
 )
 
-// CheckAgainst asks the Prometheus API at base for every target of every dashboard, all variables at All, and prints
-// one line for each. The error says how many panels are empty. The token is sent when it is not empty.
+// CheckAgainst asks the Prometheus API at base for every target of every dashboard, once for each orchestrator that runs containers
+// there. It prints what each dashboard gives, and of an empty panel which series or label is missing. The error says how many
+// queries gave nothing. The token is sent when it is not empty.
 func CheckAgainst(ctx context.Context, shipped fs.FS, base, token string, out io.Writer) error {
 	at, err := absoluteURL("against", base)
 	if err != nil {
 		return err
 	}
-	findings, err := dashboards.Check(ctx, shipped, prometheusAPI(at, token))
-	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	bad := 0
-	for _, f := range findings {
-		verdict := fmt.Sprintf("%d series", f.Series)
-		switch {
-		case f.Err != nil:
-			verdict = "FAILED " + f.Err.Error()
-		case !f.OK():
-			verdict = "EMPTY  " + f.Expr
-		}
-		if !f.OK() {
-			bad++
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", f.Dashboard, f.Panel, f.RefID, verdict)
-	}
-	if flushErr := w.Flush(); flushErr != nil {
-		return fmt.Errorf("print findings: %w", flushErr)
-	}
+	query := prometheusAPI(at, token)
+	runtimes, err := dashboards.Runtimes(ctx, query)
 	if err != nil {
 		return err
 	}
+	bad, all := 0, 0
+	for _, r := range runtimes {
+		fmt.Fprintf(out, "%s, %d nodes\n", r.Name, r.Nodes)
+		findings, err := dashboards.Check(ctx, shipped, query, r.At)
+		if err := printFindings(out, findings); err != nil {
+			return fmt.Errorf("print findings: %w", err)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.Name, err)
+		}
+		for _, f := range findings {
+			all++
+			if !f.OK() {
+				bad++
+			}
+		}
+	}
 	if bad > 0 {
-		return fmt.Errorf("check dashboards against %s: %d of %d queries gave nothing", at.Redacted(), bad, len(findings))
+		return fmt.Errorf("check dashboards against %s: %d of %d queries gave nothing", at.Redacted(), bad, all)
+	}
+	return nil
+}
+
+// printFindings writes a line for each dashboard, and lines for each panel that is empty or says that something is not there.
+func printFindings(out io.Writer, findings []dashboards.Finding) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	for i := 0; i < len(findings); {
+		of := findings[i].Dashboard
+		var lines []string
+		full, noted, began := 0, 0, i
+		for ; i < len(findings) && findings[i].Dashboard == of; i++ {
+			f := findings[i]
+			where := fmt.Sprintf("    %s, %s:", f.Panel, f.RefID)
+			switch {
+			case f.Err != nil:
+				lines = append(lines, where+" FAILED "+f.Err.Error())
+			case !f.OK():
+				lines = append(lines, where+" EMPTY "+strings.Join(f.Missing, "; "), "      "+f.Expr)
+			case f.Note != "":
+				noted++
+				lines = append(lines, where+" says "+strings.TrimPrefix(f.Note, ": "))
+			default:
+				full++
+			}
+		}
+		fmt.Fprintf(w, "  %s\t%d queries\t%d with data\t%d say what is not there\t%d empty\n", of, i-began, full, noted, i-began-full-noted)
+		if err := w.Flush(); err != nil {
+			return err
+		}
+		for _, line := range lines {
+			fmt.Fprintln(out, line)
+		}
 	}
 	return nil
 }

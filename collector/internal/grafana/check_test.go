@@ -99,7 +99,7 @@ func TestEveryPanelHasData(t *testing.T) {
 	for _, w := range all {
 		for _, container := range w.Containers {
 			t.Run(w.Name+"/"+container, func(t *testing.T) {
-				findings, err := dashboards.Check(t.Context(), dashboards.FS(), ask(e, w.end, container))
+				findings, err := dashboards.Check(t.Context(), dashboards.FS(), ask(e, w.end, container), nil)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -205,7 +205,7 @@ func testCheckAgainst(t *testing.T, e *engine.Engine) {
 	if err := CheckAgainst(t.Context(), dashboards.FS(), server.URL, "", &out); err != nil {
 		t.Errorf("%v\n%s", err, &out)
 	}
-	if !strings.Contains(out.String(), "cont-fleet") || !strings.Contains(out.String(), "1 series") {
+	if !strings.Contains(out.String(), "Kubernetes, 1 nodes") || !strings.Contains(out.String(), "0 empty") {
 		t.Errorf("it prints\n%s", &out)
 	}
 
@@ -217,7 +217,7 @@ func testCheckAgainst(t *testing.T, e *engine.Engine) {
 	if err == nil || !strings.Contains(err.Error(), "2 of 2 queries gave nothing") {
 		t.Errorf("%v", err)
 	}
-	if !strings.Contains(out.String(), "EMPTY  no_such_series") || !strings.Contains(out.String(), "FAILED") {
+	if !strings.Contains(out.String(), "EMPTY no series no_such_series") || !strings.Contains(out.String(), "FAILED") {
 		t.Errorf("it prints\n%s", &out)
 	}
 	if err := CheckAgainst(t.Context(), dashboards.FS(), "localhost:9750", "", &out); err == nil || !strings.Contains(err.Error(), "absolute") {

@@ -172,7 +172,7 @@ func Swarm(born time.Time) *World {
 		w.node("node", node, "idc", "east", "cluster", "swarm1")
 		for _, slot := range []string{"1", "2"} {
 			labels := []string{"project", "shop", "idc", "east", "cluster", "swarm1", "node", node, "namespace", "shop", "workload", "api",
-				"pod", "api." + slot, "container", "api", "id", "/docker/" + node + slot, "name", "shop_api." + slot, "image", "img"}
+				"pod", "api." + slot, "container", "api", "id", "/docker/" + node + slot, "name", "shop_api." + slot + ".0123456789abcdefghijklmno", "image", "img"}
 			w.container(labels...)
 			w.limits(labels...)
 			w.network(labels...)
