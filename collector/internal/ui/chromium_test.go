@@ -51,9 +51,11 @@ const origin = "http://collector.test"
 
 // tab is one page and everything that went wrong in it.
 type tab struct {
-	t       *testing.T
-	ctx     context.Context
-	handler http.Handler
+	t        *testing.T
+	ctx      context.Context
+	origin   string
+	handler  http.Handler  // nil: origin is a real address
+	patience time.Duration // of wait
 
 	mu       sync.Mutex
 	problems []string
@@ -65,11 +67,17 @@ func newTab(t *testing.T, browser context.Context, handler http.Handler) *tab {
 	t.Cleanup(closeTab)
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	t.Cleanup(cancel)
-	p := &tab{t: t, ctx: ctx, handler: handler}
-	if err := chromedp.Listen(ctx, p.listen); err != nil {
-		t.Fatal(err)
+	return startTab(&tab{t: t, ctx: ctx, origin: origin, handler: handler, patience: 20 * time.Second})
+}
+
+func startTab(p *tab) *tab {
+	p.t.Helper()
+	if err := chromedp.Listen(p.ctx, p.listen); err != nil {
+		p.t.Fatal(err)
 	}
-	call(p, fetch.Enable, fetch.EnableParams{})
+	if p.handler != nil {
+		call(p, fetch.Enable, fetch.EnableParams{})
+	}
 	call(p, network.Enable, network.EnableParams{})
 	call(p, log.Enable, cdp.Empty{})
 	call(p, runtime.Enable, cdp.Empty{})
@@ -172,7 +180,7 @@ func (p *tab) media(scheme string) {
 // open loads the page at a path and waits until it is drawn and no panel in sight is still waiting for data.
 func (p *tab) open(path string) {
 	p.t.Helper()
-	p.do(chromedp.Navigate(origin + path))
+	p.do(chromedp.Navigate(p.origin + path))
 	p.settle()
 }
 
@@ -187,7 +195,7 @@ func (p *tab) settle() {
 // wait polls until the script's expression is true.
 func (p *tab) wait(expression string) {
 	p.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(p.patience)
 	for time.Now().Before(deadline) {
 		// Between two pages there is no document, or no page at all: that is not yet.
 		yes, err := chromedp.Run(p.ctx, chromedp.Evaluate[bool](`(() => { try { return Boolean(`+expression+`) } catch { return false } })()`))
@@ -196,7 +204,7 @@ func (p *tab) wait(expression string) {
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	p.t.Fatalf("still not true after 20 s: %s\npage: %s\nproblems: %s", expression, p.text(`document.body.innerText`), p.complaints())
+	p.t.Fatalf("still not true after %s: %s\npage: %s\nproblems: %s", p.patience, expression, p.text(`document.body.innerText`), p.complaints())
 }
 
 func (p *tab) truth(expression string) bool {

@@ -80,6 +80,7 @@ export class Panel {
     if (result.left) this.body.append(el('p', { class: 'strip' }, `${result.left} more series are not drawn: narrow the selection.`));
     restore();
     this.element.dataset.state = 'drawn';
+    this.element.dataset.drawn ??= String(Math.round(performance.now())); // when the first figures stood on the page, in milliseconds
   }
 
   async empty(result) {

@@ -1,0 +1,169 @@
+package ui
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/VictoriaMetrics/VictoriaMetrics/lib/prompb"
+	"github.com/chromedp/chromedp"
+	"github.com/klauspost/compress/snappy"
+)
+
+// startCollector runs the binary that make builds before it tests, with its data in a temporary folder, and gives its address.
+func startCollector(t *testing.T, flags ...string) string {
+	t.Helper()
+	const binary = "../../../bin/plimsoll-collector"
+	if _, err := os.Stat(binary); err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("no collector: %v (make build)", err)
+		}
+		t.Skipf("no collector: %v (make build)", err)
+	}
+	cmd := exec.Command(binary, append([]string{"--listen=127.0.0.1:0", "--data-dir=" + t.TempDir()}, flags...)...)
+	said, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		_ = cmd.Wait()
+	})
+	address := regexp.MustCompile(`ui=(http://[0-9.:]+)/`)
+	var all strings.Builder
+	lines := bufio.NewScanner(said)
+	for lines.Scan() {
+		fmt.Fprintln(&all, lines.Text())
+		if found := address.FindStringSubmatch(lines.Text()); found != nil {
+			go io.Copy(io.Discard, said)
+			return found[1]
+		}
+	}
+	t.Fatalf("the collector did not start:\n%s", &all)
+	return ""
+}
+
+// write sends series to a collector as an agent does; token may be empty.
+func write(t *testing.T, collector, token string, batch *prompb.WriteRequest) {
+	t.Helper()
+	r, err := http.NewRequest(http.MethodPost, collector+"/api/v1/write", bytes.NewReader(snappy.Encode(nil, batch.MarshalProtobuf(nil))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Encoding", "snappy")
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if text, _ := io.ReadAll(answer.Body); answer.StatusCode != http.StatusNoContent {
+		t.Fatalf("write: %s %s", answer.Status, text)
+	}
+}
+
+// killed is one sample of what agents tell of a container of each of two projects, both of which were OOM-killed kills times.
+func killed(at time.Time, kills float64) *prompb.WriteRequest {
+	batch := &prompb.WriteRequest{}
+	for _, project := range []string{"shop", "mail"} {
+		for name, v := range map[string]float64{"container_oom_events_total": kills, "container_start_time_seconds": 1e9, "container_memory_working_set_bytes": 1e8, "container_cpu_usage_seconds_total": float64(at.Unix() % 1e6)} {
+			ts := prompb.TimeSeries{Samples: []prompb.Sample{{Value: v, Timestamp: at.UnixMilli()}}}
+			for _, l := range [][2]string{{"__name__", name}, {"project", project}, {"idc", "bj"}, {"cluster", "c1"}, {"node", "n1"}, {"workload", project + "-web"}, {"container", project + "-web"}} {
+				ts.Labels = append(ts.Labels, prompb.Label{Name: l[0], Value: l[1]})
+			}
+			batch.Timeseries = append(batch.Timeseries, ts)
+		}
+	}
+	return batch
+}
+
+// TestTokensOfTheRealCollectorInABrowser: a token of one project shows that project alone; one that may only read is told so when it
+// would silence; one that may silence does, and the Alertmanager inside knows it.
+func TestTokensOfTheRealCollectorInABrowser(t *testing.T) {
+	chromium := browser(t)
+	file := filepath.Join(t.TempDir(), "tokens.yaml")
+	text := "tokens:\n"
+	for name, grants := range map[string]string{"agents": "[write]", "shop-reads": "[read], projects: [shop]", "shop-silences": "[read, silence], projects: [shop]", "admin": "[admin]"} {
+		text += fmt.Sprintf("- {name: %s, sha256: %x, scopes: %s}\n", name, sha256.Sum256([]byte(name)), grants)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	collector := startCollector(t, "--auth.tokens-file="+file)
+	write(t, collector, "agents", killed(time.Now(), 0))
+	target, err := url.Parse(collector)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newTab(t, chromium, httputil.NewSingleHostReverseProxy(target)) // in front of it, as the browser drops requests when interfaces come and go
+	use := func(token string) {
+		evaluate[bool](p, fmt.Sprintf(`(sessionStorage.setItem('plimsoll-token', %q), true)`, token))
+	}
+	p.open("/runbooks/")
+	use("admin")
+	for kills := 1.0; ; kills++ { // until both alerts fire
+		write(t, collector, "agents", killed(time.Now(), kills))
+		p.open("/alerts?q=ContainerOOM")
+		if evaluate[int](p, `new Set([...document.querySelectorAll('tbody tr')].map(r => r.cells[2].innerText)).size`) >= 2 {
+			break
+		}
+		if kills == 30 {
+			t.Fatal("no alert fires:\n" + p.text(`document.body.innerText`))
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+
+	use("shop-reads")
+	for _, path := range []string{"/?from=now-15m&to=now", "/d/cont-incidents?from=now-15m&to=now", "/alerts", "/exits", "/nodes"} {
+		p.open(path)
+		if got := p.text(`document.body.innerText`); strings.Contains(got, "mail") {
+			t.Errorf("%s shows another project:\n%s", path, got)
+		}
+	}
+	p.open("/?from=now-15m&to=now&var-project=mail")
+	p.wait(`document.querySelector('.problems').innerText.includes('has Project “mail”')`)
+	p.open("/alerts?q=ContainerOOM")
+	silence := func() {
+		p.do(chromedp.Click(`button.silence`))
+		p.wait(`document.querySelector('dialog[open]')`)
+		evaluate[bool](p, `(e => { e.value = 'ann'; return true })(document.querySelector('[name=owner]'))`)
+		p.do(chromedp.Click(`dialog .primary`))
+	}
+	silence()
+	p.wait(`document.querySelector('dialog .bad').innerText.startsWith('Not allowed: ') && document.querySelector('dialog .bad').innerText.includes('silence')`)
+	p.shot("silence-not-allowed")
+
+	use("shop-silences")
+	p.open("/alerts?q=ContainerOOM")
+	silence()
+	p.wait(`document.querySelectorAll('#silences tbody tr').length === 1 && /Silenced [1-9]/.test(document.querySelector('.tabs').innerText)`)
+	if got := p.text(`document.querySelector('#silences tbody').innerText`); !strings.Contains(got, "ann") || !strings.Contains(got, "shop") {
+		t.Errorf("the silence is %s", got)
+	}
+	use("admin")
+	p.open("/alerts")
+	p.wait(`document.querySelectorAll('#silences tbody tr').length === 1`)
+	p.do(chromedp.Click(`#silences tbody button`))
+	p.wait(`document.querySelectorAll('#silences tbody tr').length === 0`)
+	use("wrong")
+	p.open("/alerts")
+	p.wait(`document.querySelector('#token')?.innerText.includes('refused this token')`)
+}
