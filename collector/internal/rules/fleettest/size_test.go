@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -20,6 +22,8 @@ import (
 
 	"github.com/plimsoll/plimsoll/alerts"
 	"github.com/plimsoll/plimsoll/collector/internal/engine"
+	"github.com/plimsoll/plimsoll/collector/internal/evidence"
+	"github.com/plimsoll/plimsoll/collector/internal/releases"
 	"github.com/plimsoll/plimsoll/collector/internal/rules"
 )
 
@@ -72,6 +76,83 @@ func TestThePackOverALargeFleet(t *testing.T) {
 		}
 	}
 	t.Logf("all groups together: %.1f%% of one core", 100*total)
+	evidenceOf(t, eng, containers)
+}
+
+// evidenceOf prints what it costs to look up what an alert is told with, of alerts nothing is known of yet, and how many of a round get
+// theirs within its 200 ms.
+func evidenceOf(t *testing.T, eng *engine.Engine, containers int) {
+	t.Helper()
+	ask := func(ctx context.Context, expr string, at time.Time) ([]releases.Sample, error) {
+		found, err := eng.Query(ctx, expr, at)
+		all := make([]releases.Sample, 0, len(found))
+		for _, s := range found {
+			if len(s.Values) == 0 {
+				continue
+			}
+			one := releases.Sample{Labels: map[string]string{}, Value: s.Values[len(s.Values)-1]}
+			for _, l := range s.Labels {
+				one.Labels[l.Name] = l.Value
+			}
+			all = append(all, one)
+		}
+		return all, err
+	}
+	kinds := map[string]func(i int) model.LabelSet{
+		"a container": func(i int) model.LabelSet { return set(fleetContainer(i % containers)) },
+		"a node":      func(i int) model.LabelSet { return set(fleetContainer(100 * i % containers)[2:8]) },
+		"a collector": func(int) model.LabelSet { return model.LabelSet{"collector": "col"} },
+	}
+	for _, kind := range slices.Sorted(maps.Keys(kinds)) {
+		var told []*model.Alert
+		filler, err := evidence.New(ask, func(_ context.Context, alerts ...*model.Alert) error { told = alerts; return nil }, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		const alone = 50
+		before, begin, with := cpu(), time.Now(), 0
+		for i := range alone {
+			if err := filler.Put(t.Context(), &model.Alert{Labels: kinds[kind](i), StartsAt: time.Now()}); err != nil {
+				t.Fatal(err)
+			}
+			if told[0].Annotations[evidence.Usage] != "" || kind == "a collector" {
+				with++
+			}
+		}
+		each, took := (cpu()-before)/alone, time.Since(begin)/alone
+		round := make([]*model.Alert, 100)
+		for i := range round {
+			round[i] = &model.Alert{Labels: kinds[kind](alone + i), StartsAt: time.Now()}
+		}
+		begin = time.Now()
+		if err := filler.Put(t.Context(), round...); err != nil {
+			t.Fatal(err)
+		}
+		elapsed, filled := time.Since(begin), 0
+		for _, a := range told {
+			if a.Annotations[evidence.Usage] != "" || kind == "a collector" {
+				filled++
+			}
+		}
+		t.Logf("evidence of %-12s CPU %s, elapsed %s each, %d of %d alone had theirs; of 100 in one round %d, which took %s", kind+":", each.Round(10*time.Microsecond), took.Round(10*time.Microsecond), with, alone, filled, elapsed.Round(time.Millisecond))
+		if with < alone*9/10 {
+			t.Errorf("%s: %d of %d alerts that came alone had their evidence", kind, with, alone)
+		}
+	}
+}
+
+func set(l labels) model.LabelSet {
+	s := model.LabelSet{}
+	for i := 0; i+1 < len(l); i += 2 {
+		s[model.LabelName(l[i])] = model.LabelValue(l[i+1])
+	}
+	return s
+}
+
+// fleetContainer is the ith container of the large fleet.
+func fleetContainer(i int) labels {
+	return labels{"project", fmt.Sprintf("p%d", i/10%100), "idc", fmt.Sprintf("i%d", i/100/10/4), "cluster", fmt.Sprintf("c%d", i/100/10), "node", fmt.Sprintf("n%d", i/100),
+		"namespace", fmt.Sprintf("ns%d", i/10%100), "workload", fmt.Sprintf("w%d", i/10), "pod", fmt.Sprintf("w%d-%d", i/10, i%10), "container", "app"}
 }
 
 func nobody(context.Context, ...*model.Alert) error { return nil }
@@ -173,8 +254,7 @@ func (h *history) fill(t *testing.T, containers int) {
 	}
 	const short, scrape = 6 * time.Minute, 15 * time.Second
 	for i := range containers {
-		base := labels{"project", fmt.Sprintf("p%d", i/10%100), "idc", fmt.Sprintf("i%d", i/100/10/4), "cluster", fmt.Sprintf("c%d", i/100/10), "node", fmt.Sprintf("n%d", i/100),
-			"namespace", fmt.Sprintf("ns%d", i/10%100), "workload", fmt.Sprintf("w%d", i/10), "pod", fmt.Sprintf("w%d-%d", i/10, i%10), "container", "app"}
+		base := fleetContainer(i)
 		c := base.with("image", fmt.Sprintf("registry/w%d:1", i/10), "id", fmt.Sprintf("/kubepods/burstable/pod%08x/%064x", i, i), "name", fmt.Sprintf("k8s_app_w%d-%d", i/10, i%10))
 		raw := func(name string, f func(float64) float64, more ...string) {
 			h.put(t, name, c.with(more...), short, scrape, f)
@@ -187,10 +267,17 @@ func (h *history) fill(t *testing.T, containers int) {
 		}
 		h.put(t, "container_oom_events_total", c, time.Hour, scrape, step)
 		h.put(t, "container_restarts_total", c, 15*time.Minute, scrape, step)
-		if i%200 == 0 {
-			h.put(t, "container_exits_total", c.with("reason", "error"), 5*time.Minute, scrape, step)
+		for _, reason := range []string{"completed", "stopped", "error", "signalled", "oom_killed", "unknown"} {
+			if reason == "error" {
+				h.put(t, "container_exits_total", c.with("reason", reason), 15*time.Minute, scrape, step)
+			} else {
+				h.put(t, "container_exits_total", c.with("reason", reason), 15*time.Minute, scrape, steady(0))
+			}
 		}
-		raw("container_start_time_seconds", steady(float64(h.now.Unix()-100_000)))
+		if i%200 == 0 {
+			h.put(t, "container_exit_code", c.with("reason", "error"), time.Minute, time.Minute, steady(1))
+		}
+		h.put(t, "container_start_time_seconds", c, 65*time.Minute, scrape, steady(float64(h.now.Unix()-100_000)))
 		raw("container_cpu_usage_seconds_total", grows(0.3), "cpu", "total")
 		raw("container_spec_cpu_quota", steady(1e5))
 		raw("container_spec_cpu_period", steady(1e5))
@@ -259,6 +346,13 @@ func (h *history) fill(t *testing.T, containers int) {
 func (h *history) nodes(t *testing.T, n labels, steady, grows func(float64) func(float64) float64) {
 	const scrape = 15 * time.Second
 	h.put(t, "plimsoll_collector_agent_last_received_timestamp_seconds", n, 10*time.Minute, scrape, func(ago float64) float64 { return float64(h.now.Unix()) - ago })
+	for _, how := range []string{"ended", "silent"} {
+		h.put(t, "plimsoll_collector_agent_lost", n.with("how", how), 10*time.Minute, scrape, steady(0))
+	}
+	h.put(t, "plimsoll_collector_agent_missing_batches_total", n, 16*time.Minute, scrape, steady(0))
+	h.put(t, "plimsoll_collector_agent_series", n, 10*time.Minute, scrape, steady(4000))
+	h.put(t, "plimsoll_agent_build_info", n.with("version", "1.0"), time.Hour, scrape, steady(1))
+	h.put(t, "container_cpu_usage_seconds_total", n.with("id", "/"), 16*time.Minute, scrape, grows(8))
 	h.put(t, "machine_cpu_cores", n, 10*time.Minute, scrape, steady(32))
 	h.put(t, "machine_memory_bytes", n, 10*time.Minute, scrape, steady(1<<37))
 	h.put(t, "container_memory_working_set_bytes", n.with("id", "/"), 10*time.Minute, scrape, steady(1<<36))
