@@ -74,12 +74,12 @@ func processDetail() []board.Panel {
 	return []board.Panel{
 		{
 			Title: "Threads and their limit", Width: 12, Height: 8, Unit: board.Count,
-			What:   "Threads of all processes. Dashed red: the pids limit, at 0 where there is none.",
+			What:   "Threads of all processes. Dashed red: the pids limit; the legend says where there is none.",
 			Normal: "flat.",
 			Do:     "a steady rise is a leak; at the limit no thread or process can be created any more.",
 			Queries: []board.Query{
 				{Expr: by("max", perInstance, series("container_threads", one)), Legend: "{{name}} threads"},
-				{Expr: orZeroLimit(by("max", perInstance, series("container_threads_max", one))), Legend: "{{name}} limit (0: none)", Look: board.Limit},
+				{Expr: orZeroLimit(by("max", perInstance, series("container_threads_max", one))), Legend: "{{name}} limit{{note}}", Look: board.Limit},
 			},
 			View: board.Timeseries{},
 		},

@@ -40,7 +40,8 @@ const (
 	Orange = "orange" // a warning alert is near or out
 	Red    = "red"    // a critical alert, or a limit
 	Grey   = "#8e8e8e"
-	Blue   = "blue" // a plain figure, neither good nor bad
+	Purple = "purple" // held back
+	Blue   = "blue"   // a plain figure, neither good nor bad
 )
 
 // Thresholds colour a value: Base below the first step, then the colour of the last step reached.

@@ -45,6 +45,8 @@ const (
 	Below         // drawn downwards from zero: the outgoing half of a pair
 	Alarm         // red
 	Caution       // orange
+	Held          // purple: what is ready and may not go on
+	Neutral       // blue
 )
 
 func (v Timeseries) builder(p Panel) cog.Builder[dashboard.Panel] {
@@ -55,9 +57,7 @@ func (v Timeseries) builder(p Panel) cog.Builder[dashboard.Panel] {
 		LineWidth(1).
 		ShowPoints(common.VisibilityModeAuto).
 		SpanNulls(spanNulls(false)).
-		Legend(common.NewVizLegendOptionsBuilder().
-			DisplayMode(common.LegendDisplayModeTable).Placement(common.LegendPlacementBottom).ShowLegend(true).
-			Calcs([]string{"lastNotNull", "max"}).SortBy("Max").SortDesc(true)).
+		Legend(v.legend(p.Queries)).
 		Tooltip(common.NewVizTooltipOptionsBuilder().Mode(common.TooltipDisplayModeMulti).Sort(common.SortOrderDescending))
 	if p.Unit == Ratio || p.Unit == Count {
 		b.AxisSoftMin(0)
@@ -83,6 +83,19 @@ func (v Timeseries) builder(p Panel) cog.Builder[dashboard.Panel] {
 		}
 	}
 	return b
+}
+
+// legend has the largest first; with a dashed line in the panel it keeps the order of the queries, so that limits come last.
+func (v Timeseries) legend(queries []Query) cog.Builder[common.VizLegendOptions] {
+	b := common.NewVizLegendOptionsBuilder().
+		DisplayMode(common.LegendDisplayModeTable).Placement(common.LegendPlacementBottom).ShowLegend(true).
+		Calcs([]string{"lastNotNull", "max"})
+	for _, q := range queries {
+		if q.Look == Limit || q.Look == Request || q.Look == Capacity {
+			return b
+		}
+	}
+	return b.SortBy("Max").SortDesc(true)
 }
 
 func (l Look) properties() []dashboard.DynamicConfigValue {
@@ -111,6 +124,10 @@ func (l Look) properties() []dashboard.DynamicConfigValue {
 		return []dashboard.DynamicConfigValue{fixedColor(Red)}
 	case Caution:
 		return []dashboard.DynamicConfigValue{fixedColor(Orange)}
+	case Held:
+		return []dashboard.DynamicConfigValue{fixedColor(Purple)}
+	case Neutral:
+		return []dashboard.DynamicConfigValue{fixedColor(Blue)}
 	default:
 		return nil
 	}
