@@ -159,7 +159,7 @@ func FuzzProcs(f *testing.F) {
 	seed(f, "cgroup.procs")
 	f.Add([]byte("0\n12\n-1\n99999999999999999999\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if pid := firstProcess(b); pid < 0 {
+		if pid := (FS{proc: "/proc"}).oldest(b); pid < 0 {
 			t.Errorf("process %d", pid)
 		}
 	})

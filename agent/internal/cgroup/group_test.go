@@ -13,7 +13,7 @@ func open(tb testing.TB, dir string, o Options) (FS, *Group) {
 	tb.Helper()
 	fs := detect(tb, dir)
 	p := fs.PathsFor(onlyContainer(tb, fs).Path)
-	if pid, err := fs.FirstPID(p); err == nil {
+	if pid, err := fs.InitPID(p); err == nil {
 		o.NetPID = pid
 	}
 	g, err := fs.Open(p, o)
@@ -163,7 +163,7 @@ func TestCloseGivesEveryDescriptorBack(t *testing.T) {
 		if n := descriptors(t) - before; n != want-1 || budget.Used() != want-1 {
 			t.Errorf("%s: %d descriptors held after CloseNet, %d counted, want %d", name, n, budget.Used(), want-1)
 		}
-		if pid, err := fs.FirstPID(fs.PathsFor(g.ID())); err == nil {
+		if pid, err := fs.InitPID(fs.PathsFor(g.ID())); err == nil {
 			g.SetNetPID(pid)
 			g.SetNetPID(pid)
 		}

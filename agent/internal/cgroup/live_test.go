@@ -103,8 +103,8 @@ func TestALiveContainerIsReadAsTheKernelHasIt(t *testing.T) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	if pid, err := fs.FirstPID(p); err != nil || pid != c.pid {
-		t.Errorf("FirstPID %d, %v; want %d", pid, err, c.pid)
+	if pid, err := fs.InitPID(p); err != nil || pid != c.pid {
+		t.Errorf("InitPID %d, %v; want %d", pid, err, c.pid)
 	}
 	before, _, _ := g.ReadCPU(buf)
 	if err := g.Read(&st, buf); err != nil {

@@ -47,10 +47,6 @@ func (f FS) LocatePod(podUID string, id ContainerID) string {
 // mostInspected bounds the processes whose age InitPID compares.
 const mostInspected = 512
 
-// InitPID is the oldest process of a cgroup, in the reader's PID namespace: of a container its first process, whose end is the container's.
-// ErrGone where the cgroup does not exist.
-func (f FS) InitPID(p Paths) (int, error) { return f.processOf(p, f.oldest) }
-
 // oldest compares the processes of a cgroup.procs file; the lower PID is older among those that started in the same clock tick.
 func (f FS) oldest(procs []byte) (oldest int) {
 	var since uint64

@@ -164,12 +164,9 @@ func (f FS) resolve(h hierarchy, rel string) (string, error) {
 	return "", fmt.Errorf("%q: no such directory below %s: %w", rel, f.mounts[h], ErrGone)
 }
 
-// FirstPID is a process of the cgroup, the first line of cgroup.procs, in the reader's PID namespace: what Options.NetPID needs when no
-// runtime told it. A cgroup without processes of its own is an error, ErrGone if it does not exist.
-func (f FS) FirstPID(p Paths) (int, error) { return f.processOf(p, firstProcess) }
-
-// processOf reads the cgroup's processes in one hierarchy after the other until choose finds one among them; choose returns 0 for none.
-func (f FS) processOf(p Paths, choose func(procs []byte) int) (int, error) {
+// InitPID is the oldest process of a cgroup, in the reader's PID namespace: of a container its first process, whose end is the container's.
+// It is looked for in one hierarchy after the other. A cgroup without processes of its own is an error, ErrGone if it does not exist.
+func (f FS) InitPID(p Paths) (int, error) {
 	err := fmt.Errorf("cgroup %q is in no hierarchy: %w", p.ID(), ErrGone)
 	for h, rel := range p.rel {
 		if rel == "" || f.mounts[h] == "" {
@@ -184,22 +181,12 @@ func (f FS) processOf(p Paths, choose func(procs []byte) int) (int, error) {
 		if readErr != nil {
 			return 0, fmt.Errorf("read %s: %w", name, readErr)
 		}
-		if pid := choose(b); pid > 0 {
+		if pid := f.oldest(b); pid > 0 {
 			return pid, nil
 		}
 		err = fmt.Errorf("read %s: no process of this PID namespace in it", name)
 	}
 	return 0, err
-}
-
-// firstProcess is the first line of a cgroup.procs file, 0 when there is none or it is of another PID namespace.
-func firstProcess(procs []byte) int {
-	first, _ := line(procs)
-	pid, err := parseNumber(first)
-	if err != nil || pid > maxPID {
-		return 0
-	}
-	return int(pid)
 }
 
 // maxPID is the largest number a process can have: pid_t.

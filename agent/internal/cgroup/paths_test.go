@@ -88,25 +88,28 @@ func TestPathsForNamesTheCgroupInEveryHierarchy(t *testing.T) {
 	}
 }
 
-func TestFirstPIDIsAProcessOfTheCgroup(t *testing.T) {
+func TestInitPIDIsAProcessOfTheCgroup(t *testing.T) {
 	fs := tree(t, V2, "")
 	p := fs.PathsFor("/docker/" + idA)
 	procs := filepath.Join(fs.Root(), "docker", idA, "cgroup.procs")
+	for _, pid := range []string{"260", "261"} {
+		write(t, filepath.Join(fs.proc, pid, "stat"), pid+" (sh) S 1 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 5000 1 2 3")
+	}
 	write(t, procs, "260\n261\n")
-	if pid, err := fs.FirstPID(p); pid != 260 || err != nil {
-		t.Errorf("FirstPID %d, %v; want 260", pid, err)
+	if pid, err := fs.InitPID(p); pid != 260 || err != nil {
+		t.Errorf("InitPID %d, %v; want 260", pid, err)
 	}
 	for _, none := range []string{"", "0\n"} {
 		write(t, procs, none)
-		if pid, err := fs.FirstPID(p); err == nil || errors.Is(err, ErrGone) || !strings.Contains(err.Error(), procs) {
-			t.Errorf("FirstPID of %q: %d, %v; want an error with the file", none, pid, err)
+		if pid, err := fs.InitPID(p); err == nil || errors.Is(err, ErrGone) || !strings.Contains(err.Error(), procs) {
+			t.Errorf("InitPID of %q: %d, %v; want an error with the file", none, pid, err)
 		}
 	}
 	if err := os.RemoveAll(filepath.Dir(procs)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := fs.FirstPID(p); !errors.Is(err, ErrGone) {
-		t.Errorf("FirstPID without a directory: %v, want ErrGone", err)
+	if _, err := fs.InitPID(p); !errors.Is(err, ErrGone) {
+		t.Errorf("InitPID without a directory: %v, want ErrGone", err)
 	}
 }
 
