@@ -113,8 +113,9 @@ func TestReadersKnowNothingOfTheRest(t *testing.T) {
 		"agent/internal/kubestate":  {"agent/catalog", "agent/wire", "agent/internal/identity", "agent/internal/kubernetes", "agent/internal/series"},
 		"agent/internal/swarmstate": {"agent/catalog", "agent/wire", "agent/internal/identity", "agent/internal/docker", "agent/internal/series"},
 		"agent/internal/series":     {"agent/catalog", "agent/wire"},
-		"agent/internal/spool":      {},
-		"agent/internal/ship":       {"agent/wire", "agent/internal/spool"},
+		"agent/internal/squeeze":    {},
+		"agent/internal/spool":      {"agent/internal/squeeze"},
+		"agent/internal/ship":       {"agent/wire", "agent/internal/spool", "agent/internal/squeeze"},
 		"collector/internal/ui":     {},
 		"collector/internal/rules":  {"collector/internal/engine"},
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/plimsoll/plimsoll/agent/internal/spool"
+	"github.com/plimsoll/plimsoll/agent/internal/squeeze"
 )
 
 // Compression is how requests are compressed.
@@ -64,7 +65,7 @@ func (n *negotiation) tookSnappy(now time.Time) { n.snappyUntil = now.Add(snappy
 // that are kept. Most receivers take zstd, as the spool stores it: then nothing
 // is left to do, and no encoder is made.
 type encoders struct {
-	encoder *zstd.Encoder
+	encoder *squeeze.Encoder
 	decoder *zstd.Decoder
 	plain   []byte
 	wire    []byte
@@ -96,7 +97,7 @@ func (e *encoders) encode(rec spool.Record, p part, using Compression) ([]byte, 
 	plain = p.of(plain)
 	if using == Zstd {
 		if e.encoder == nil {
-			if e.encoder, err = spool.NewZstd(); err != nil {
+			if e.encoder, err = squeeze.NewEncoder(); err != nil {
 				return nil, err
 			}
 		}

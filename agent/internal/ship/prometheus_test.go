@@ -143,7 +143,7 @@ func TestARealPrometheusDoesNotTakeFreshFirst(t *testing.T) {
 	p := newPrometheus(t)
 	p.start()
 	r := newRig(t, Receiver{
-		URL: "http://" + p.address + "/api/v1/write", Order: FreshFirst, MinBackoff: 5 * time.Millisecond, MaxBackoff: 50 * time.Millisecond,
+		URL: "http://" + p.address + "/api/v1/write", Order: FreshFirst, Concurrency: 1, MinBackoff: 5 * time.Millisecond, MaxBackoff: 50 * time.Millisecond,
 	}, quiet(), 0)
 	base := time.Now().Add(-10 * time.Minute)
 	for n := 1; n <= 20; n++ {

@@ -23,6 +23,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/plimsoll/plimsoll/agent/internal/squeeze"
 )
 
 // What Append, Open and Next return for conditions a caller can act on.
@@ -99,7 +101,7 @@ func Open(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Spool, erro
 	s.ring.maxBytes = cfg.MemoryBytes
 	if cfg.Compress {
 		var err error
-		if s.pack.zstd, err = NewZstd(); err != nil {
+		if s.pack.encoder, err = squeeze.NewEncoder(); err != nil {
 			return nil, err
 		}
 	}
