@@ -39,7 +39,7 @@ export FUZZ_SECONDS ?= 60
 export FUZZ_ONLY    ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-kubernetes-cgroup2 show-join show-swarm show-event-latency show-quiet show-alerts show-rules-10k show-exits show-ui-10k show-start bench-agent clean help chaos fuzz show-wire show-backlog bench-collector
+.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-kubernetes-cgroup2 show-join show-swarm show-event-latency show-quiet show-alerts show-rules-10k show-exits show-hostile show-ui-10k show-start bench-agent clean help chaos fuzz show-wire show-backlog bench-collector
 
 build: ## build bin/plimsoll-agent and bin/plimsoll-collector
 	go build -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/plimsoll-agent ./agent
@@ -101,6 +101,9 @@ show-exits: ## 300 short-lived containers, 50 OOM kills over agent restarts, bur
 show-ui-10k: build ## open the pages over 10,000 containers in a real collector and Chromium, time first paint and every query: ten minutes, as root
 	go test -c -o bin/ui.test ./collector/internal/ui
 	cd collector/internal/ui && PLIMSOLL_SHOW=ui-10k unshare --net sh -c 'ip link set lo up && exec ../../../bin/ui.test -test.v -test.timeout 40m -test.run TestShowLargeFleet'
+
+show-hostile: ## what bombs, slow and half-open connections, garbage, huge queries and wrong tokens do to memory and to others' latency (3 min)
+	PLIMSOLL_SHOW=hostile go test ./collector/e2e -count=1 -timeout 10m -run TestHostile
 
 bench-agent: build ## measure what the agent costs on BENCH_CONTAINERS containers, BENCH_BUSY of them busy, beside bare reads, cAdvisor and Netdata: ten minutes, as root
 	PLIMSOLL_BENCH_CONTAINERS=$(BENCH_CONTAINERS) PLIMSOLL_BENCH_BUSY=$(BENCH_BUSY) PLIMSOLL_BENCH_SECONDS=$(BENCH_SECONDS) PLIMSOLL_BENCH_PEERS=$(BENCH_PEERS) \
