@@ -13,9 +13,14 @@ func open(tb testing.TB, dir string, o Options) (FS, *Group) {
 	tb.Helper()
 	fs := detect(tb, dir)
 	p := fs.PathsFor(onlyContainer(tb, fs).Path)
-	if pid, err := fs.InitPID(p); err == nil {
-		o.NetPID = pid
+	probe, err := fs.Open(p, Options{})
+	if err != nil {
+		tb.Fatal(err)
 	}
+	if pids, err := probe.PIDs(nil, make([]byte, BufferSize)); err == nil && len(pids) > 0 {
+		o.NetPID = pids[0]
+	}
+	probe.Close()
 	g, err := fs.Open(p, o)
 	if err != nil {
 		tb.Fatal(err)
