@@ -137,6 +137,9 @@ func loadFile(file string) (loaded, error) {
 	if err != nil {
 		return loaded{}, fmt.Errorf("notify: %s: %w", file, err)
 	}
+	if err := secretsIn(file, &root); err != nil {
+		return loaded{}, err
+	}
 	tmpl, err := template.FromGlobs(conf.Templates)
 	if err != nil {
 		return loaded{}, &ParseError{File: file, Line: lineOf(text, "templates"), Err: err}

@@ -341,6 +341,8 @@ func TestAFaultInTheConfigurationNamesFileAndLine(t *testing.T) {
 		{"bad URL", "route:\n  receiver: a\nreceivers:\n- name: a\n  webhook_configs:\n  - url: 'ftp://x'\n", ":6: "},
 		{"no Slack URL", "route:\n  receiver: a\nreceivers:\n- name: a\n- name: b\n  slack_configs:\n  - channel: '#x'\n", ":7: "},
 		{"missing secret file", "route:\n  receiver: a\nreceivers:\n- name: a\n  webhook_configs:\n  - url: http://x\n    http_config: {tls_config: {ca_file: /nonexistent}}\n", ":"},
+		{"no secret", "route:\n  receiver: a\nreceivers:\n- name: a\n  slack_configs:\n  - channel: '#x'\n    api_url_file: absent\n", ":7: api_url_file: open "},
+		{"empty secret", "route:\n  receiver: a\nreceivers:\n- name: a\n  pagerduty_configs:\n  - routing_key_file: /dev/null\n", ":6: routing_key_file: /dev/null is empty"},
 		{"no templates", "route:\n  receiver: a\nreceivers:\n- name: a\ntemplates:\n- '[x'\n", ":5: "},
 		{"empty", "", ""},
 	} {
