@@ -69,6 +69,8 @@ func TestRulesOnTheRealEngine(t *testing.T) {
 	defer background(t, notifier.Run)()
 	ports := rules.Ports{Query: rules.Queries(eng.Query), Append: eng.Append, Notify: notifier.Put, Flush: eng.Flush}
 
+	t.Run("a rule whose query fails is told of", func(t *testing.T) { aFailingRuleTellsOfItself(t, eng) })
+
 	t.Run("an OOM kill reaches the webhook within 5 s of its sample", func(t *testing.T) {
 		m, err := rules.New(rules.Config{Builtin: alerts.FS(), ExternalURL: "http://collector:9750"}, ports, log, prometheus.NewRegistry())
 		if err != nil {
