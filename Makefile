@@ -39,7 +39,7 @@ export FUZZ_SECONDS ?= 60
 export FUZZ_ONLY    ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-kubernetes-cgroup2 show-join show-swarm show-event-latency show-quiet show-alerts show-rules-10k show-exits show-hostile show-ui-10k show-start bench-agent clean help chaos fuzz show-wire show-backlog bench-collector
+.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-kubernetes-cgroup2 show-join show-swarm show-event-latency show-quiet show-alerts show-rules-10k show-panels-10k show-exits show-hostile show-ui-10k show-start bench-agent clean help chaos fuzz show-history show-wire show-backlog bench-collector
 
 build: ## build bin/plimsoll-agent and bin/plimsoll-collector
 	go build -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/plimsoll-agent ./agent
@@ -115,6 +115,9 @@ show-start: build ## start the agent beside 1,000 containers (cgroups v1, a stan
 bench-collector: build ## CPU time of a sample taken in, beside apt's victoria-metrics fed the same stream
 	go test -run '^$$' -bench . -benchtime 3x -v ./collector/bench
 
+show-history: ## hours of history delivered late, and replayed after a kill -9, page nobody: two minutes
+	PLIMSOLL_SHOW=history go test -count=1 -timeout 10m -v -run TestReplayedHistoryPagesNobody ./collector/e2e
+
 show-wire: ## weigh the batches of the agent beside 100 containers, bytes a sample as they go over the wire: three minutes, with Docker
 	PLIMSOLL_SHOW=wire go test -count=1 -timeout 15m -v -run TestBytesOfASampleOnTheWire ./agent/chaos
 
@@ -129,6 +132,9 @@ chaos: ## kill agent and collector 60 times under load (CHAOS_ROUNDS), fail rece
 
 show-rules-10k: ## evaluate the rule pack over 10,000 synthetic containers and print what each group costs (minutes)
 	PLIMSOLL_SHOW_CONTAINERS=10000 go test -count=1 -v -timeout 20m -run TestThePackOverALargeFleet ./collector/internal/rules/fleettest
+
+show-panels-10k: ## time every query of every dashboard over 10,000 synthetic containers: ten minutes, most of it to write them
+	PLIMSOLL_SHOW_CONTAINERS=10000 go test -count=1 -v -timeout 30m -run TestPanelsOverALargeFleet ./collector/internal/grafana/paneltest
 
 clean: ## remove bin/; the state of make run in ./data stays
 	rm -rf bin

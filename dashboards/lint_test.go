@@ -167,6 +167,85 @@ func TestLint(t *testing.T) {
 			}
 		}
 	})
+	t.Run("annotations are told apart, valid, and of the chosen data source", func(t *testing.T) {
+		for _, d := range all {
+			queries, err := d.AnnotationQueries(t.Context(), one)
+			if err != nil || len(queries) == 0 {
+				t.Fatalf("%s: %d annotations, %v", d.File, len(queries), err)
+			}
+			names := map[string]bool{}
+			for i, q := range queries {
+				for _, fault := range faults(q.Expr) {
+					t.Errorf("%s, annotation %s: %s in %s", d.File, q.Panel, fault, q.Expr)
+				}
+				if names[q.Panel] || d.Annotations[i].Datasource != "${datasource}" {
+					t.Errorf("%s, annotation %q: name or data source %q", d.File, q.Panel, d.Annotations[i].Datasource)
+				}
+				names[q.Panel] = true
+			}
+		}
+	})
+	t.Run("a title, a legend and a link are short and say something", eachPanel(func(t *testing.T, p Panel) {
+		if len(p.Title) > 80 || strings.TrimSpace(p.Title) != p.Title {
+			t.Errorf("title %q", p.Title)
+		}
+	}))
+	t.Run("links lead to pages that are there and keep the time range", func(t *testing.T) {
+		uids := map[string]bool{}
+		for _, d := range all {
+			uids[d.UID] = true
+		}
+		links := 0
+		for _, d := range all {
+			for _, found := range regexp.MustCompile(`"url": "([^"]+)"`).FindAllStringSubmatch(string(d.JSON), -1) {
+				links++
+				uid, rest, _ := strings.Cut(strings.TrimPrefix(found[1], "/d/"), "?")
+				if !uids[uid] || !strings.Contains(rest, "${datasource:queryparam}") || !strings.HasSuffix(rest, "${__url_time_range}") {
+					t.Errorf("%s: link %s", d.File, found[1])
+				}
+			}
+		}
+		if links < 100 {
+			t.Errorf("%d links", links)
+		}
+	})
+	t.Run("the same variables everywhere: idc, cluster and project come first on every page", func(t *testing.T) {
+		for _, d := range all {
+			var names []string
+			for _, v := range d.Variables {
+				names = append(names, v.Name)
+			}
+			if len(names) < 4 || !slices.Equal(names[:4], []string{"datasource", "idc", "cluster", "project"}) {
+				t.Errorf("%s: %v", d.File, names)
+			}
+		}
+	})
+	t.Run("no job or instance is asked for, and nothing is joined with kube-state-metrics", eachTarget(func(t *testing.T, p Panel, q Target) {
+		for _, banned := range []string{"job=", "job=~", "instance=", "kube_pod_", "kube_node_labels"} {
+			if strings.Contains(q.Expr, banned) {
+				t.Errorf("target %s: %s in %s", q.RefID, banned, q.Expr)
+			}
+		}
+	}))
+	t.Run("a page first shows twenty-five panels at most; the others are in folded rows", func(t *testing.T) {
+		for _, d := range all {
+			var top struct {
+				Panels []struct{ Type string }
+			}
+			if err := json.Unmarshal(d.JSON, &top); err != nil {
+				t.Fatal(err)
+			}
+			open := 0
+			for _, p := range top.Panels {
+				if p.Type != "row" {
+					open++
+				}
+			}
+			if open > 25 {
+				t.Errorf("%s: %d panels are open", d.File, open)
+			}
+		}
+	})
 	t.Run("a rate looks back as far as the graph's step needs", eachTarget(func(t *testing.T, p Panel, q Target) {
 		for _, piece := range strings.Split(q.Expr, "rate(")[1:] {
 			_, after, _ := strings.Cut(piece, "[")

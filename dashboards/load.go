@@ -9,14 +9,15 @@ import (
 
 // Dashboard is what the checks and the publisher need to know of one file.
 type Dashboard struct {
-	File      string // name in the FS
-	JSON      []byte // the file
-	UID       string
-	Title     string
-	Tags      []string
-	From      string // where the time range starts when the page is opened, "now-1h"
-	Variables []Variable
-	Panels    []Panel // with targets or without, the panels of collapsed rows included, the rows themselves not
+	File        string // name in the FS
+	JSON        []byte // the file
+	UID         string
+	Title       string
+	Tags        []string
+	From        string // where the time range starts when the page is opened, "now-1h"
+	Variables   []Variable
+	Annotations []Annotation
+	Panels      []Panel // with targets or without, the panels of collapsed rows included, the rows themselves not
 }
 
 // Variable is one drop-down.
@@ -29,6 +30,13 @@ type Variable struct {
 	AllValue   string
 	Multi      bool
 	Refresh    int // 2 is on every change of the time range
+}
+
+// Annotation is what is marked on every graph of a dashboard at the moments at which its expression has a value.
+type Annotation struct {
+	Name       string
+	Expr       string
+	Datasource string
 }
 
 // Panel is one picture.
@@ -99,6 +107,13 @@ type (
 		Templating struct {
 			List []jsonVariable `json:"list"`
 		} `json:"templating"`
+		Annotations struct {
+			List []struct {
+				Name       string         `json:"name"`
+				Expr       string         `json:"expr"`
+				Datasource jsonDatasource `json:"datasource"`
+			} `json:"list"`
+		} `json:"annotations"`
 		Panels []jsonPanel `json:"panels"`
 	}
 	jsonVariable struct {
@@ -165,6 +180,9 @@ func parse(raw []byte) (Dashboard, error) {
 	}
 	for _, v := range in.Templating.List {
 		d.Variables = append(d.Variables, Variable(v))
+	}
+	for _, a := range in.Annotations.List {
+		d.Annotations = append(d.Annotations, Annotation{Name: a.Name, Expr: a.Expr, Datasource: a.Datasource.UID})
 	}
 	row := ""
 	for _, p := range in.Panels {

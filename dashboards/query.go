@@ -117,6 +117,17 @@ func (d Dashboard) QueriesAt(ctx context.Context, query Instant, chosen map[stri
 	return queries, nil
 }
 
+// AnnotationQueries are the annotations of the dashboard with the variables as Queries has them, every minute.
+func (d Dashboard) AnnotationQueries(ctx context.Context, query Instant) ([]Query, error) {
+	page := d
+	page.Panels = nil
+	for _, a := range d.Annotations {
+		expr := Expand(a.Expr, map[string]string{"__interval": "1m", "__rate_interval": "2m"})
+		page.Panels = append(page.Panels, Panel{Title: a.Name, Targets: []Target{{RefID: "Anno", Expr: expr, Range: true}}})
+	}
+	return page.Queries(ctx, query)
+}
+
 // first gives the first value of a variable that has one at a time.
 func (v Variable) first(ctx context.Context, query Instant, values map[string]string) (string, error) {
 	expr, label, err := v.offered()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"maps"
+	"math"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -14,6 +16,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/VictoriaMetrics/VictoriaMetrics/lib/prompb"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
 
@@ -51,6 +54,15 @@ func worlds() []seen {
 // record evaluates the recording rules as often as the longest chain of them needs.
 func record(t *testing.T, e *engine.Engine, at time.Time) {
 	t.Helper()
+	m := recorder(t, e)
+	for ago := 5 * time.Second; ago >= 0; ago -= time.Second {
+		m.Evaluate(t.Context(), at.Add(-ago))
+		e.Flush()
+	}
+}
+
+func recorder(t *testing.T, e *engine.Engine) *rules.Manager {
+	t.Helper()
 	quiet := slog.New(slog.DiscardHandler)
 	m, err := rules.New(rules.Config{Builtin: paneltest.Recording(t)}, rules.Ports{
 		Query: rules.Queries(e.Query), Append: e.Append, Flush: e.Flush, Notify: func(context.Context, ...*model.Alert) error { return nil },
@@ -58,10 +70,7 @@ func record(t *testing.T, e *engine.Engine, at time.Time) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for ago := 5 * time.Second; ago >= 0; ago -= time.Second {
-		m.Evaluate(t.Context(), at.Add(-ago))
-		e.Flush()
-	}
+	return m
 }
 
 var alreadyOpened atomic.Bool
@@ -114,6 +123,7 @@ func TestEveryPanelHasData(t *testing.T) {
 			})
 		}
 	}
+	t.Run("a kill, a restart and a release are one mark each", func(t *testing.T) { testMarks(t, e) })
 	t.Run("figures are right", func(t *testing.T) { testFigures(t, e, all) })
 	t.Run("check against a Prometheus API says which panel is empty", func(t *testing.T) { testCheckAgainst(t, e) })
 	t.Run("through Grafana", func(t *testing.T) { testThroughGrafana(t, e) })
@@ -134,6 +144,69 @@ func ask(e *engine.Engine, at time.Time, container string) dashboards.Instant {
 			}
 		}
 		return found, err
+	}
+}
+
+// testMarks has the rules evaluated every minute, and for ten minutes not at all: what happened before is not marked again after.
+func testMarks(t *testing.T, e *engine.Engine) {
+	begin := time.Now().Add(-36 * 24 * time.Hour).Truncate(time.Minute)
+	minute := func(n float64) time.Time { return begin.Add(time.Duration(n * float64(time.Minute))) }
+	step := func(metric string, from, to float64, value func(float64) float64, more ...string) prompb.TimeSeries {
+		ts := prompb.TimeSeries{Labels: []prompb.Label{{Name: "__name__", Value: metric}}}
+		labels := append([]string{"project", "shop", "idc", "bj", "cluster", "c1", "node", "n1", "namespace", "web", "workload", "web", "pod", "w", "container", "app"}, more...)
+		for i := 0; i < len(labels); i += 2 {
+			ts.Labels = append(ts.Labels, prompb.Label{Name: labels[i], Value: labels[i+1]})
+		}
+		for at := from; at < to; at += 0.25 {
+			ts.Samples = append(ts.Samples, prompb.Sample{Value: value(at), Timestamp: minute(at).UnixMilli()})
+		}
+		return ts
+	}
+	after := func(m float64) func(float64) float64 {
+		return func(at float64) float64 { return min(1, max(0, math.Floor((at-m)*4+1))) }
+	}
+	err := e.Append([]prompb.TimeSeries{
+		step("container_oom_events_total", 0, 30, after(4.5)),
+		step("container_restarts_total", 0, 30, after(5.5)),
+		step("container_memory_working_set_bytes", 0, 7.5, func(float64) float64 { return 1 }, "image", "web:1"),
+		step("container_memory_working_set_bytes", 7.5, 30, func(float64) float64 { return 1 }, "image", "web:2"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Flush()
+	m := recorder(t, e)
+	for n := range 30 {
+		if n <= 12 || n >= 23 {
+			m.Evaluate(t.Context(), minute(float64(n)))
+		}
+	}
+	all, err := dashboards.Load(dashboards.FS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	marks := map[string]int{}
+	for _, d := range all {
+		if d.UID != "cont-fleet" {
+			continue
+		}
+		queries, err := d.AnnotationQueries(t.Context(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range queries {
+			series, err := e.QueryRange(t.Context(), q.Expr, minute(1), minute(29), time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range series {
+				marks[q.Panel] += len(s.Values)
+				t.Logf("%s: %v at %v", q.Panel, s.Values, (s.TimestampsMillis[0]-begin.UnixMilli())/60000)
+			}
+		}
+	}
+	if want := map[string]int{"OOM kills": 1, "Restarts": 1, "Releases": 1}; !maps.Equal(marks, want) {
+		t.Errorf("marks %v, want %v", marks, want)
 	}
 }
 

@@ -51,6 +51,7 @@ func TestPanelsOverALargeFleet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	steps := map[string]time.Duration{"Anno": time.Minute} // by reference; annotations have a step of their own
 	var slowest time.Duration
 	count := 0
 	for _, d := range all {
@@ -58,6 +59,11 @@ func TestPanelsOverALargeFleet(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		marks, err := d.AnnotationQueries(t.Context(), ask)
+		if err != nil {
+			t.Fatal(err)
+		}
+		queries = append(queries, marks...)
 		type took struct {
 			dashboards.Query
 			first, again spent
@@ -72,7 +78,7 @@ func TestPanelsOverALargeFleet(t *testing.T) {
 				if q.Instant {
 					found, err = eng.Query(t.Context(), q.Expr, at)
 				} else {
-					found, err = eng.QueryRange(t.Context(), q.Expr, at.Add(-d.Span()), at, d.Step())
+					found, err = eng.QueryRange(t.Context(), q.Expr, at.Add(-d.Span()), at, max(d.Step(), steps[q.RefID]))
 				}
 				if err != nil {
 					t.Fatalf("%s, %q, %s: %v", d.UID, q.Panel, q.RefID, err)
