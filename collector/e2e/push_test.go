@@ -23,15 +23,19 @@ type pushed struct {
 
 // push sends samples of now by remote write.
 func push(ctx context.Context, collectorURL string, samples []pushed) error {
+	return pushOf(ctx, collectorURL, time.Now(), samples)
+}
+
+// pushOf sends samples of another time.
+func pushOf(ctx context.Context, collectorURL string, at time.Time, samples []pushed) error {
 	var body []byte
-	now := time.Now().UnixMilli()
 	for _, s := range samples {
 		labels := []wire.Label{{Name: "__name__", Value: s.name}}
 		for i := 0; i+1 < len(s.labels); i += 2 {
 			labels = append(labels, wire.Label{Name: s.labels[i], Value: s.labels[i+1]})
 		}
 		slices.SortFunc(labels, func(a, b wire.Label) int { return strings.Compare(a.Name, b.Name) })
-		body = wire.AppendSeries(body, wire.AppendLabels(nil, labels), s.value, now)
+		body = wire.AppendSeries(body, wire.AppendLabels(nil, labels), s.value, at.UnixMilli())
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, collectorURL+"/api/v1/write", bytes.NewReader(snappy.Encode(nil, body)))
 	if err != nil {
