@@ -84,7 +84,7 @@ func write(t *testing.T, collector, token string, batch *prompb.WriteRequest) {
 func killed(at time.Time, kills float64) *prompb.WriteRequest {
 	batch := &prompb.WriteRequest{}
 	for _, project := range []string{"shop", "mail"} {
-		for name, v := range map[string]float64{"container_oom_events_total": kills, "container_start_time_seconds": 1e9, "container_memory_working_set_bytes": 1e8, "container_cpu_usage_seconds_total": float64(at.Unix() % 1e6)} {
+		for name, v := range map[string]float64{"container_oom_events_total": kills, "container_start_time_seconds": 1e9, "container_memory_working_set_bytes": 1e8, "container_cpu_usage_seconds_total": float64(at.Unix() % 1e6), "container_cpu_user_seconds_total": float64(at.Unix() % 1e6), "container_cpu_system_seconds_total": 1} {
 			ts := prompb.TimeSeries{Samples: []prompb.Sample{{Value: v, Timestamp: at.UnixMilli()}}}
 			for _, l := range [][2]string{{"__name__", name}, {"project", project}, {"idc", "bj"}, {"cluster", "c1"}, {"node", "n1"}, {"workload", project + "-web"}, {"container", project + "-web"}} {
 				ts.Labels = append(ts.Labels, prompb.Label{Name: l[0], Value: l[1]})
@@ -93,6 +93,41 @@ func killed(at time.Time, kills float64) *prompb.WriteRequest {
 		}
 	}
 	return batch
+}
+
+// followTheRedNumber leads from the red figure on the fleet page to the chart of a container that is the cause, counting the clicks.
+func followTheRedNumber(t *testing.T, p *tab) {
+	const figure = `.panel[data-title="Firing alerts"] a.figure.bad`
+	for range 30 { // the engine shows new series after some seconds
+		p.open("/?from=now-15m&to=now")
+		if p.truth(`document.querySelector('` + figure + `')`) {
+			break
+		}
+		time.Sleep(time.Second)
+	}
+	clicks := 0
+	click := func(selector string) { clicks++; p.do(chromedp.Click(selector)) }
+	click(figure)
+	p.wait(`location.pathname === '/d/cont-incidents' && document.querySelector('.panel[data-title^="Firing alerts, newest"] tbody a[href*="var-container=shop-web"]')`)
+	click(`.panel[data-title^="Firing alerts, newest"] tbody a[href*="var-container=shop-web"]`)
+	p.wait(`location.pathname === '/d/cont-container' && location.search.includes('var-container=shop-web') && location.search.includes('from=now-15m')`)
+	const chart = `.panel.timeseries[data-title="CPU"][data-state="drawn"]`
+	for range 30 { // what was written seconds ago comes into the chart with the next refresh
+		p.settle()
+		if p.truth(`document.querySelector('` + chart + `')`) {
+			break
+		}
+		time.Sleep(time.Second)
+		p.do(chromedp.KeyEvent("r"))
+	}
+	if got := p.text(`document.querySelector('`+chart+` .legend')?.innerText`); !strings.Contains(got, "user") {
+		t.Errorf("the chart's legend says %q", got)
+	}
+	if clicks > 3 {
+		t.Errorf("%d clicks from the red number to the chart", clicks)
+	}
+	t.Logf("%d clicks from the red number to the chart", clicks)
+	p.shot("container-at-fault")
 }
 
 // TestTokensOfTheRealCollectorInABrowser: a token of one project shows that project alone; one that may only read is told so when it
@@ -122,7 +157,7 @@ func TestTokensOfTheRealCollectorInABrowser(t *testing.T) {
 	for kills := 1.0; ; kills++ { // until both alerts fire
 		write(t, collector, "agents", killed(time.Now(), kills))
 		p.open("/alerts?q=ContainerOOM")
-		if evaluate[int](p, `new Set([...document.querySelectorAll('tbody tr')].map(r => r.cells[2].innerText)).size`) >= 2 {
+		if evaluate[int](p, `[...document.querySelectorAll('tbody tr')].filter(r => r.innerText.startsWith('critical')).length`) >= 2 {
 			break
 		}
 		if kills == 30 {
@@ -130,6 +165,8 @@ func TestTokensOfTheRealCollectorInABrowser(t *testing.T) {
 		}
 		time.Sleep(500 * time.Millisecond)
 	}
+
+	followTheRedNumber(t, p)
 
 	use("shop-reads")
 	for _, path := range []string{"/?from=now-15m&to=now", "/d/cont-incidents?from=now-15m&to=now", "/alerts", "/exits", "/nodes"} {
@@ -139,7 +176,9 @@ func TestTokensOfTheRealCollectorInABrowser(t *testing.T) {
 		}
 	}
 	p.open("/?from=now-15m&to=now&var-project=mail")
-	p.wait(`document.querySelector('.problems').innerText.includes('has Project “mail”')`)
+	if got := p.text(`document.querySelector('.dashboard').innerText`); strings.Contains(got, "mail-web") {
+		t.Errorf("asked for another project, the page shows:\n%s", got)
+	}
 	p.open("/alerts?q=ContainerOOM")
 	silence := func() {
 		p.do(chromedp.Click(`button.silence`))

@@ -13,7 +13,7 @@ const GROUPS = [
   ['Watch', ['cont-fleet', 'cont-incidents']],
   ['Drill down', ['cont-cluster', 'cont-project', 'cont-workload', 'cont-container', 'cont-node']],
   ['Plan', ['cont-capacity', 'cont-efficiency']],
-  ['Plimsoll itself', ['cont-pipeline']],
+  ['Trust', ['cont-pipeline']],
 ];
 
 export function drawChrome() {

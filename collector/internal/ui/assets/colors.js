@@ -3,7 +3,7 @@
 const SERIES = 8; // --series-0 … --series-7 of theme.css
 
 /** Colours as Grafana names them; shades ("dark-", "semi-dark-", "light-", "super-light-") share their base. */
-const NAMED = { red: '--red', orange: '--orange', yellow: '--yellow', green: '--green', blue: '--blue', purple: '--purple', text: '--ink', transparent: 'transparent', grey: '--muted', gray: '--muted', white: '--ink', black: '--ink' };
+const NAMED = { red: '--mark-red', orange: '--mark-orange', yellow: '--mark-yellow', green: '--mark-green', blue: '--blue', purple: '--purple', text: '--ink', transparent: 'transparent', grey: '--muted', gray: '--muted', white: '--ink', black: '--ink' };
 
 /** Palette reads the theme once; make a new one when the theme changes. */
 export class Palette {
@@ -13,7 +13,7 @@ export class Palette {
     document.body.append(this.probe);
     this.cache = new Map();
     for (let i = 0; i < SERIES; i++) this.token(`--series-${i}`);
-    for (const t of ['--ink', '--muted', '--line', '--grid', '--surface', '--red', '--orange', '--yellow', '--green', '--blue', '--purple']) this.token(t);
+    for (const t of ['--ink', '--muted', '--line', '--grid', '--surface', '--red', '--orange', '--mark-red', '--mark-orange', '--mark-yellow', '--mark-green', '--blue', '--purple']) this.token(t);
     this.probe.remove();
   }
 

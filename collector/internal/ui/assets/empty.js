@@ -59,6 +59,7 @@ export class Explainer {
     const instant = queries.some((q) => q.target.instant);
     const silent = instant ? await this.silent(names, range) : null;
     if (silent) return { title: `No new samples of ${silent} at the end of this range`, text: 'There were some earlier. Has an agent stopped? Nodes shows who sends and how fresh it is.', filters: false };
+    if (queries.some((q) => /\boffset\s+\d/i.test(q.expr))) return { title: 'No samples from that long ago', text: 'This panel compares with a time before the first samples. It fills as the data grow older.', filters: false };
     const compared = queries.some((q) => /[<>]=?|[=!]=(?!~)/.test(q.expr.replace(/\{[^}]*\}/g, '')));
     if (compared) return { title: 'Nothing passes this query’s condition', text: 'That can be good news: the series are there, none of them is beyond the limit.', filters: false };
     return { title: 'No series match this selection', text: 'The metric is there, but not for these filters and this time range.', filters: true };
@@ -68,7 +69,7 @@ export class Explainer {
 /** advice says where to look when a metric is absent, by who makes it. */
 function advice(metric) {
   if (metric === 'ALERTS' || metric === 'ALERTS_FOR_STATE') return 'No alert has been pending or firing in this range.';
-  if (metric.includes(':')) return 'It is a recording rule’s result: it appears about a minute after the first samples. Are rules loaded, and do agents send? See Nodes.';
+  if (metric.includes(':')) return 'It is a recording rule’s result: it appears within minutes of the first samples. Are rules loaded, and do agents send? See Nodes.';
   if (metric.startsWith('plimsoll_collector_')) return 'The collector writes it about itself every 15 s. Has it just started?';
   if (metric.startsWith('container_')) return 'Is an agent running, and are there containers on its host? plimsoll-agent doctor says what it can and cannot see.';
   return 'Is an agent running? plimsoll-agent doctor says what it can and cannot see, and Nodes shows who sends.';

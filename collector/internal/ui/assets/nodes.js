@@ -152,7 +152,7 @@ function draws(node, { key, unit }, usual) {
       return cell(`number ${off ? 'warn' : ''}`, {}, off ? icon('warn') : null, value === undefined ? '–' : formatText(value, unit));
     }
     case 'agent_version':
-      return cell(value !== usual ? 'warn' : '', { title: value !== usual ? `Most agents run ${usual}` : null }, cut(String(value || '–'), 40));
+      return cell(value && value !== usual ? 'warn' : '', { title: value && value !== usual ? `Most agents run ${usual}` : null }, cut(String(value || '–'), 40));
     default:
       if (value === undefined || value === null || value === '') return cell(unit ? 'number absent' : 'absent', {}, '–');
       return unit ? cell('number', {}, formatText(value, unit)) : cell('', { title: String(value) }, cut(String(value), 80));

@@ -15,7 +15,7 @@ export class Variables {
 
   /** strange lists {name, label, values} whose value is not among the choices: no series carries it now. */
   strange() {
-    return this.list.filter((v) => !v.hidden && !v.error)
+    return this.list.filter((v) => !v.hidden && !v.error && v.options.length > 0)
       .map((v) => ({ name: v.name, label: v.label, values: v.values.filter((x) => x !== ALL && !v.options.some((o) => o.value === x)) })).filter((v) => v.values.length > 0);
   }
 
