@@ -184,6 +184,9 @@ func faults() []fault {
 		{alert: "AgentLeavesOutWork", inject: faultyNode(func(put func(string, gauge, ...string), _ time.Time) {
 			put("plimsoll_agent_shedding", from(0, 1), "what", "memory-peaks")
 		})},
+		{alert: "AgentLeavesOutWork", inject: faultyNode(func(put func(string, gauge, ...string), _ time.Time) {
+			put("plimsoll_agent_shedding", from(0, 1), "what", "peaks_memory")
+		})},
 		{alert: "AgentRemoteWriteBehind", inject: faultyNode(func(put func(string, gauge, ...string), _ time.Time) {
 			put("plimsoll_agent_remote_write_lag_seconds", from(1, 300), "receiver", "c")
 		})},
