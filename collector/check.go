@@ -34,6 +34,9 @@ func checkConfig(args []string, stdout io.Writer) error {
 	quiet, reg := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
 	_, err := access.New(cfg.access(), quiet, reg)
 	faults := []error{err, cfg.engine().Check(), cfg.limits().Check()}
+	if cfg.elsewhere() {
+		faults = append(faults, cfg.remote().Check())
+	}
 	routing := cfg.notify(alerts.FS(), cfg.reachedAt("http://"+cfg.listen))
 	if cfg.oncallFile != "" || cfg.amConfig != "" || len(cfg.am.URLs) > 0 {
 		faults = append(faults, notify.Check(routing))
@@ -119,10 +122,11 @@ func checkDashboards(args []string, stdout io.Writer) error {
 
 // exportDashboards is `dashboards export`. Files of the same name are replaced.
 func exportDashboards(args []string, stdout io.Writer) error {
-	format, source := string(grafana.Classic), "http://127.0.0.1:9750"
+	format, source := string(grafana.Classic), grafana.Datasource{URL: "http://127.0.0.1:9750"}
 	s := settings.New("plimsoll-collector dashboards export", "PLIMSOLL_DASHBOARDS_EXPORT")
 	s.Flags().StringVar(&format, "format", format, "`classic`, configmap or provisioning")
-	s.Flags().StringVar(&source, "datasource-url", source, "`URL` under which Grafana reaches the collector, for provisioning")
+	s.Flags().StringVar(&source.URL, "datasource-url", source.URL, "`URL` under which Grafana reaches the collector, for configmap and provisioning")
+	s.Flags().StringVar(&source.TokenEnv, "datasource-token-env", source.TokenEnv, "`name` of Grafana's environment variable with a token of scope read, for configmap and provisioning")
 	names, flags := operands(args)
 	if err := parseOwn(s, flags, stdout); err != nil {
 		return err

@@ -16,7 +16,7 @@ import (
 
 func export(t *testing.T, dir string, format Format) []string {
 	t.Helper()
-	written, err := Export(dashboards.FS(), dir, format, "http://collector:9750")
+	written, err := Export(dashboards.FS(), dir, format, Datasource{URL: "http://collector:9750", TokenEnv: "READ_TOKEN"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,19 +75,56 @@ func TestExportConfigMapHoldsTheDashboard(t *testing.T) {
 	if !strings.Contains(m.Data["fleet.json"], `"uid": "cont-fleet"`) {
 		t.Error("the dashboard is not in it")
 	}
-	if len(raw) > 1<<20 {
-		t.Errorf("%d bytes; Kubernetes takes a mebibyte", len(raw))
+	source, err := os.ReadFile(filepath.Join(dir, "datasource.yaml"))
+	if err != nil || !strings.Contains(string(source), `grafana_datasource: "1"`) || !strings.Contains(string(source), "url: http://collector:9750") || !strings.Contains(string(source), "Bearer ${READ_TOKEN}") {
+		t.Errorf("the data source: %v\n%s", err, source)
 	}
 }
 
+func TestAConfigMapStaysWithinWhatKubernetesTakes(t *testing.T) {
+	of := func(panels int) dashboards.Dashboard {
+		text := `{"uid": "cont-a", "title": "A", "panels": [` + strings.Repeat("\n        {\"type\": \"text\"},", panels) + "{}]}"
+		return dashboards.Dashboard{File: "a.json", UID: "cont-a", JSON: []byte(text)}
+	}
+	for panels, indented := range map[int]bool{100: true, 10_000: false} {
+		content, err := dashboardMap(of(panels))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(content), "        {") != indented || len(content) > 256<<10 {
+			t.Errorf("%d panels: %d bytes, indented should be %v", panels, len(content), indented)
+		}
+	}
+	if _, err := dashboardMap(of(100_000)); err == nil || !strings.Contains(err.Error(), "more than a ConfigMap may hold") {
+		t.Errorf("%v", err)
+	}
+	for _, d := range load(t) {
+		if content, err := dashboardMap(d); err != nil || len(content) > 256<<10 {
+			t.Errorf("%s: %d bytes, %v", d.File, len(content), err)
+		}
+	}
+}
+
+func load(t *testing.T) []dashboards.Dashboard {
+	t.Helper()
+	all, err := dashboards.Load(dashboards.FS())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
 func TestExportSaysWhatIsWrong(t *testing.T) {
-	if _, err := Export(dashboards.FS(), t.TempDir(), "helm", ""); err == nil || !strings.Contains(err.Error(), `"helm"`) {
+	if _, err := Export(dashboards.FS(), t.TempDir(), "helm", Datasource{}); err == nil || !strings.Contains(err.Error(), `"helm"`) {
 		t.Errorf("%v", err)
 	}
-	if _, err := Export(dashboards.FS(), t.TempDir(), Provisioning, ""); err == nil || !strings.Contains(err.Error(), "datasource-url") {
+	if _, err := Export(dashboards.FS(), t.TempDir(), Provisioning, Datasource{}); err == nil || !strings.Contains(err.Error(), "datasource-url") {
 		t.Errorf("%v", err)
 	}
-	if _, err := Export(os.DirFS(t.TempDir()), t.TempDir(), Classic, ""); err == nil {
+	if _, err := Export(dashboards.FS(), t.TempDir(), ConfigMap, Datasource{URL: "http://c", TokenEnv: "A TOKEN"}); err == nil || !strings.Contains(err.Error(), `"A TOKEN"`) {
+		t.Errorf("%v", err)
+	}
+	if _, err := Export(os.DirFS(t.TempDir()), t.TempDir(), Classic, Datasource{}); err == nil {
 		t.Error("a folder without dashboards is exported")
 	}
 }
