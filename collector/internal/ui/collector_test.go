@@ -23,8 +23,8 @@ import (
 	"github.com/klauspost/compress/snappy"
 )
 
-// startCollector runs the binary that make builds before it tests, with its data in a temporary folder, and gives its address.
-func startCollector(t *testing.T, flags ...string) string {
+// startCollector runs the binary that make builds before it tests, with its data in a temporary folder, and gives its address and process.
+func startCollector(t *testing.T, flags ...string) (address string, pid int) {
 	t.Helper()
 	const binary = "../../../bin/plimsoll-collector"
 	if _, err := os.Stat(binary); err != nil {
@@ -45,18 +45,18 @@ func startCollector(t *testing.T, flags ...string) string {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		_ = cmd.Wait()
 	})
-	address := regexp.MustCompile(`ui=(http://[0-9.:]+)/`)
+	up := regexp.MustCompile(`ui=(http://[0-9.:]+)/`)
 	var all strings.Builder
 	lines := bufio.NewScanner(said)
 	for lines.Scan() {
 		fmt.Fprintln(&all, lines.Text())
-		if found := address.FindStringSubmatch(lines.Text()); found != nil {
+		if found := up.FindStringSubmatch(lines.Text()); found != nil {
 			go io.Copy(io.Discard, said)
-			return found[1]
+			return found[1], cmd.Process.Pid
 		}
 	}
 	t.Fatalf("the collector did not start:\n%s", &all)
-	return ""
+	return "", 0
 }
 
 // write sends series to a collector as an agent does; token may be empty.
@@ -120,7 +120,7 @@ func followTheRedNumber(t *testing.T, p *tab) {
 		time.Sleep(time.Second)
 		p.do(chromedp.KeyEvent("r"))
 	}
-	if got := p.text(`document.querySelector('`+chart+` .legend')?.innerText`); !strings.Contains(got, "user") {
+	if got := p.text(`document.querySelector('` + chart + ` .legend')?.innerText`); !strings.Contains(got, "user") {
 		t.Errorf("the chart's legend says %q", got)
 	}
 	if clicks > 3 {
@@ -142,7 +142,7 @@ func TestTokensOfTheRealCollectorInABrowser(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	collector := startCollector(t, "--auth.tokens-file="+file)
+	collector, _ := startCollector(t, "--auth.tokens-file="+file)
 	write(t, collector, "agents", killed(time.Now(), 0))
 	target, err := url.Parse(collector)
 	if err != nil {

@@ -3,6 +3,7 @@ package ui
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -37,7 +38,7 @@ func TestShowLargeFleet(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("PLIMSOLL_SHOW_CONTAINERS")); err == nil {
 		containers = n
 	}
-	collector := startCollector(t)
+	collector, pid := startCollector(t)
 	fleet := newLargeFleet(t, collector, containers)
 	began := time.Now()
 	fleet.send(fleet.end.Add(-70*time.Minute), fleet.end)
@@ -51,7 +52,7 @@ func TestShowLargeFleet(t *testing.T) {
 	chromium := browser(t)
 	timePaint(t, chromium, collector)
 	asked := timePages(t, chromium, collector)
-	timeQueries(t, collector, asked)
+	timeQueries(t, collector, pid, asked)
 }
 
 // goOn sends what comes after the hour, as the agents would, until the returned function is called.
@@ -159,12 +160,22 @@ func timePages(t *testing.T, browser context.Context, collector string) []query 
 	return all
 }
 
-// timeQueries asks each again, alone: without the engine's cache of results three times, of which the quickest counts, since others use this
+// spent is what a query took: by the clock, and of the collector's CPU time.
+type spent struct{ clock, cpu time.Duration }
+
+// least is the better witness: on a machine that does other work the clock runs on, and the collector does other work too.
+func (s spent) least() time.Duration { return min(s.clock, s.cpu) }
+
+func (s spent) String() string {
+	return fmt.Sprintf("%5.0f (CPU %4.0f)", s.clock.Seconds()*1000, s.cpu.Seconds()*1000)
+}
+
+// timeQueries asks each again, alone: without the engine's cache of results three times, of which the best counts, since others use this
 // machine too; then with it, as a page that refreshes does.
-func timeQueries(t *testing.T, collector string, asked []query) {
+func timeQueries(t *testing.T, collector string, pid int, asked []query) {
 	type timed struct {
 		query
-		plain, cached time.Duration
+		plain, cached spent
 	}
 	known := map[string]bool{}
 	var all []timed
@@ -174,21 +185,23 @@ func timeQueries(t *testing.T, collector string, asked []query) {
 		} else {
 			known[key] = true
 		}
-		one := timed{query: q, plain: time.Hour}
-		for range 3 {
-			one.plain = min(one.plain, timeOne(t, collector+q.path, q.form+"&nocache=1"))
+		one := timed{query: q, plain: timeOne(t, pid, collector+q.path, q.form+"&nocache=1")}
+		for range 2 {
+			if again := timeOne(t, pid, collector+q.path, q.form+"&nocache=1"); again.least() < one.plain.least() {
+				one.plain = again
+			}
 		}
-		timeOne(t, collector+q.path, q.form)
-		one.cached = timeOne(t, collector+q.path, q.form)
+		timeOne(t, pid, collector+q.path, q.form)
+		one.cached = timeOne(t, pid, collector+q.path, q.form)
 		all = append(all, one)
 	}
-	slices.SortFunc(all, func(a, b timed) int { return cmp.Compare(b.plain, a.plain) })
-	t.Logf("%d queries; milliseconds without and with the cache of results", len(all))
+	slices.SortFunc(all, func(a, b timed) int { return cmp.Compare(b.plain.least(), a.plain.least()) })
+	t.Logf("%d queries; milliseconds by the clock (and of the collector's CPU), without and with the cache of results", len(all))
 	slow := 0
 	for _, q := range all {
 		form, _ := url.ParseQuery(q.form)
-		t.Logf("%6.0f %6.0f  %-16s %-40.40s %s", q.plain.Seconds()*1000, q.cached.Seconds()*1000, q.page, q.panel, strings.Join(strings.Fields(cmp.Or(form.Get("query"), form.Get("match[]"), q.path)), " "))
-		if q.plain > queryBar {
+		t.Logf("%s %s  %-16s %-40.40s %s", q.plain, q.cached, q.page, q.panel, strings.Join(strings.Fields(cmp.Or(form.Get("query"), form.Get("match[]"), q.path)), " "))
+		if q.plain.least() > queryBar {
 			slow++
 		}
 	}
@@ -197,9 +210,9 @@ func timeQueries(t *testing.T, collector string, asked []query) {
 	}
 }
 
-func timeOne(t *testing.T, address, form string) time.Duration {
+func timeOne(t *testing.T, pid int, address, form string) spent {
 	t.Helper()
-	began := time.Now()
+	began, before := time.Now(), cpuOf(pid)
 	answer, err := http.Post(address, "application/x-www-form-urlencoded", strings.NewReader(form))
 	if err != nil {
 		t.Fatal(err)
@@ -209,5 +222,17 @@ func timeOne(t *testing.T, address, form string) time.Duration {
 	if err != nil || answer.StatusCode != http.StatusOK {
 		t.Errorf("%s %s: %s %.300s %v", address, form, answer.Status, text, err)
 	}
-	return time.Since(began)
+	return spent{time.Since(began), cpuOf(pid) - before}
+}
+
+// cpuOf is the CPU time of a process so far, utime and stime of /proc/PID/stat in hundredths of a second.
+func cpuOf(pid int) time.Duration {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	if err != nil || len(fields) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond
 }
