@@ -282,15 +282,6 @@ func (a *agent) finish(within time.Duration) error {
 	}
 }
 
-// restart ends the agent as an operator does, without its delivering anything, and starts it.
-func (a *agent) restart() error {
-	a.cmd.Process.Kill()
-	<-a.ended
-	a.unsure[a.last+1] = true
-	a.start()
-	return nil
-}
-
 func (a *agent) newest() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -161,17 +161,15 @@ func TestAFullSpoolDiskLosesNothing(t *testing.T) {
 
 func TestAReadOnlySpoolDiskLosesNothing(t *testing.T) {
 	ill(t, "the spool's disk read-only and back", func(t *testing.T, a *agent) func() {
-		// A file system is made read-only only when nobody writes to it; one that fails under a writer is remounted by the kernel. A bind
-		// mount over the directory makes new files impossible; the open one is taken away by ending the segment.
+		// A mount becomes read-only for those who open files from then on: the agent starts anew on it.
 		if err := syscall.Mount(a.cfg.Dir, a.cfg.Dir, "", syscall.MS_BIND, ""); err != nil {
 			t.Fatal(err)
 		}
 		if err := syscall.Mount("", a.cfg.Dir, "", syscall.MS_BIND|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
 			t.Fatal(err)
 		}
-		if err := a.restart(); err != nil {
-			t.Fatal(err)
-		}
+		a.kill()
+		a.start()
 		return func() {
 			if err := syscall.Unmount(a.cfg.Dir, syscall.MNT_DETACH); err != nil {
 				t.Fatal(err)
