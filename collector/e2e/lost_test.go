@@ -112,9 +112,9 @@ func TestLostAgentsAndNodesReachTheWebhook(t *testing.T) {
 	after := pagesOf(hook, "AgentLost", "NodeLost")
 	want := before + len(hangs)
 	if len(after) != want {
-		t.Errorf("%d pages, want %d: an agent that was back after 3 s, or was told to stop, paged somebody: %v", len(after), want, after)
+		t.Errorf("%d pages, want %d, as an agent that was back after 3 s or was told to stop pages nobody: %v", len(after), want, after)
 	}
-	t.Logf("1 agent killed and back after 3 s, 5 told to stop: %d pages", len(after)-want)
+	t.Logf("1 agent killed and back after 3 s, 5 told to stop: %d pages besides", len(after)-want)
 }
 
 // lostTimeline prints when each agent was lost and when its notification came.

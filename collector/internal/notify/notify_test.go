@@ -261,7 +261,11 @@ func TestWithoutConfigurationAlertsAreShownAndInhibited(t *testing.T) {
 	put(t, m,
 		&model.Alert{Labels: model.LabelSet{"alertname": "ClusterTelemetryLost", "idc": "i", "cluster": "c", "severity": "critical"}, StartsAt: time.Now(), EndsAt: far},
 		&model.Alert{Labels: model.LabelSet{"alertname": "AgentAbsent", "idc": "i", "cluster": "c", "node": "n"}, StartsAt: time.Now(), EndsAt: far},
-		&model.Alert{Labels: model.LabelSet{"alertname": "AgentAbsent", "idc": "i", "cluster": "other", "node": "n"}, StartsAt: time.Now(), EndsAt: far})
+		&model.Alert{Labels: model.LabelSet{"alertname": "AgentAbsent", "idc": "i", "cluster": "other", "node": "n"}, StartsAt: time.Now(), EndsAt: far},
+		// A node that goes after its agent died is told all the same; what its containers seemed to have is not.
+		&model.Alert{Labels: model.LabelSet{"alertname": "AgentLost", "idc": "i", "cluster": "other", "node": "m"}, StartsAt: time.Now(), EndsAt: far},
+		&model.Alert{Labels: model.LabelSet{"alertname": "NodeLost", "idc": "i", "cluster": "other", "node": "m"}, StartsAt: time.Now(), EndsAt: far},
+		&model.Alert{Labels: model.LabelSet{"alertname": "ContainerUnhealthy", "idc": "i", "cluster": "other", "node": "m"}, StartsAt: time.Now(), EndsAt: far})
 	eventually(t, func() error {
 		var alerts []struct {
 			Labels map[string]string `json:"labels"`
@@ -274,12 +278,12 @@ func TestWithoutConfigurationAlertsAreShownAndInhibited(t *testing.T) {
 		if err := json.Unmarshal([]byte(body), &alerts); err != nil {
 			return err
 		}
-		if len(alerts) != 3 {
+		if len(alerts) != 6 {
 			return fmt.Errorf("%d alerts: %s", len(alerts), body)
 		}
 		for _, a := range alerts {
 			inhibited := len(a.Status.InhibitedBy) > 0
-			if want := a.Labels["alertname"] == "AgentAbsent" && a.Labels["cluster"] == "c"; inhibited != want {
+			if want := a.Labels["alertname"] == "AgentAbsent" && a.Labels["cluster"] == "c" || a.Labels["alertname"] == "ContainerUnhealthy"; inhibited != want {
 				return fmt.Errorf("%v inhibited is %v", a.Labels, inhibited)
 			}
 			if len(a.Receivers) != 1 || a.Receivers[0].Name != "nobody" {
