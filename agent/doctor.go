@@ -178,7 +178,9 @@ func (r *report) projects(e *eyes) {
 		r.good("project-map", "from %s: %d rules", source, m.Rules())
 	}
 	subjects, _ := e.table.Subjects()
-	r.good("project-map", "%d of %d containers belong to no project; plimsoll-agent project-map test --against=live says why", m.Cover(subjects).Unassigned, len(subjects))
+	if n := m.Cover(subjects).Unassigned; n > 0 {
+		r.good("project-map", "%d of %d containers belong to no project; plimsoll-agent project-map test --against=live says why", n, len(subjects))
+	}
 }
 
 func (r *report) dataDir(dir string) {
