@@ -49,7 +49,11 @@ func (s *Source) followPods(ctx context.Context, pods *tracker) {
 	s.follow(ctx, Pods, &corev1.Pod{}, podStore{pods},
 		func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			o.FieldSelector = mine
-			return client.List(ctx, o)
+			list, err := client.List(ctx, o)
+			if err == nil {
+				s.placeFirst(ctx)
+			}
+			return list, err
 		},
 		func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
 			o.FieldSelector = mine
@@ -102,30 +106,53 @@ func (podStore) Transformer() cache.TransformFunc {
 	}
 }
 
+// longestNodePause is how long the node's labels are not asked for again after a failure.
+const longestNodePause = 15 * time.Second
+
 // followNode reads the node's labels now and then: they change rarely, and a watch per node would cost the API server more.
 func (s *Source) followNode(ctx context.Context) {
 	if s.cfg.NodeLabels == nil {
 		return
 	}
-	var known map[string]string
 	pause := time.Second
 	for {
-		labels, err := s.nodeLabels(ctx)
-		s.state.set(Node, s.host, err)
-		if err != nil {
-			pause = min(2*pause, s.cfg.NodeEvery)
+		if err := s.askNode(ctx); err != nil {
+			pause = min(2*pause, longestNodePause, s.cfg.NodeEvery)
 		} else {
 			pause = s.cfg.NodeEvery
-			if known == nil || !maps.Equal(known, labels) {
-				known = labels
-				s.cfg.NodeLabels(labels)
-			}
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(wait.Jitter(pause, 0.2)):
 		}
+	}
+}
+
+// askNode reads the node's labels and tells them if they are news.
+func (s *Source) askNode(ctx context.Context) error {
+	labels, err := s.nodeLabels(ctx)
+	s.state.set(Node, s.host, err)
+	if err != nil {
+		return err
+	}
+	s.nodeMu.Lock()
+	defer s.nodeMu.Unlock()
+	if s.nodeTold == nil || !maps.Equal(s.nodeTold, labels) {
+		s.nodeTold = labels
+		s.cfg.NodeLabels(labels)
+	}
+	return nil
+}
+
+// placeFirst asks for the node's labels before the first pods are told, so that these have their idc and cluster from the beginning, also
+// where the API server was away at the start.
+func (s *Source) placeFirst(ctx context.Context) {
+	s.nodeMu.Lock()
+	told := s.nodeTold != nil
+	s.nodeMu.Unlock()
+	if s.cfg.NodeLabels != nil && !told {
+		_ = s.askNode(ctx) // its state says so, and followNode asks again
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,6 +55,9 @@ type Source struct {
 	host      string
 	namespace string
 	cluster   *cluster
+
+	nodeMu   sync.Mutex        // guards nodeTold, and keeps the order of what is told
+	nodeTold map[string]string // the node's labels; nil before they were read
 }
 
 // New checks cfg and starts nothing: an API server that does not answer is no error. ErrOff where there is none to ask.

@@ -11,10 +11,15 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// NodeLabels reads the labels of this node once.
+// NodeLabels reads the labels of this node once. Config.NodeLabels is not told of them.
 func (s *Source) NodeLabels(ctx context.Context) (map[string]string, error) {
 	labels, err := s.nodeLabels(ctx)
 	s.state.set(Node, s.host, err)
+	if err == nil {
+		s.nodeMu.Lock()
+		defer s.nodeMu.Unlock()
+		s.nodeTold = labels
+	}
 	return labels, err
 }
 

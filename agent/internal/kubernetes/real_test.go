@@ -629,10 +629,25 @@ func whatWasKnownStaysThroughAnOutage(t *testing.T, s *apiserver) {
 	}
 }
 
+// The pods were told at once and the node's labels minutes later, so that the series began without their idc.
 func anAPIServerThatComesLateIsHeard(t *testing.T, s *apiserver) {
+	_, err := s.admin.CoreV1().Nodes().Create(context.Background(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n-outage", Labels: map[string]string{"idc": "bj1"}}}, metav1.CreateOptions{})
+	s.check(err)
 	s.stop()
-	source, sink, _ := s.agent(t, "n-outage")
+	known := make(chan *heard, 1)
+	source, sink, _ := s.agent(t, "n-outage", func(c *Config) {
+		c.NodeLabels = func(labels map[string]string) {
+			h := <-known
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			h.log = append(h.log, "the node is in "+labels["idc"])
+		}
+	})
+	known <- sink
 	eventually(t, 30*time.Second, "the absence is named", func() bool { state := source.State(); return len(state) > 0 && !state[0].Up })
 	s.start()
 	eventually(t, 60*time.Second, "the pod is told", func() bool { c, _ := sink.get("web-0/web"); return c.Workload == "web" })
+	if log := sink.happened(); log[0] != "the node is in bj1" {
+		t.Errorf("happened %q, want the node's labels first", log)
+	}
 }

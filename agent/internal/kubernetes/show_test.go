@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
@@ -196,4 +197,33 @@ func ownByLabels(p *program, name string) map[string]float64 {
 		}
 	}
 	return values
+}
+
+// TestShowAnElectedAgentThatCrashesIsReplaced kills the elected one of two agents, which has no time to give the Lease back.
+func TestShowAnElectedAgentThatCrashesIsReplaced(t *testing.T) {
+	showOnly(t)
+	s := startAPIServer(t)
+	s.namespace("plimsoll", nil)
+	s.namespace("shop", nil)
+	s.rbac(rulesOfTheManifest(t))
+	s.replicaSet("shop", "web-7d4b9c6f58", "web")
+	start := func(node string) *program {
+		return startProgram(t, "--node="+node, "--kubernetes.kubeconfig="+s.kubeconfig(agentToken), "--interval=1s", "--remote-write.url=http://127.0.0.1:1/write", "--docker.host=unix:///nowhere/docker.sock")
+	}
+	reports := func(p *program) bool { return p.own("kube_deployment_spec_replicas") > 0 }
+	first := start("n-1")
+	eventually(t, time.Minute, "the first agent is elected", func() bool { return reports(first) })
+	second := start("n-2")
+	eventually(t, time.Minute, "the second agent stands for election", func() bool {
+		return ownByLabels(second, "plimsoll_agent_kubernetes_part_up")["lease"] == 1
+	})
+	if reports(second) {
+		t.Fatal("both agents report the cluster")
+	}
+	if err := first.command.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	killed := time.Now()
+	eventually(t, 3*time.Minute, "the second agent reports the cluster", func() bool { return reports(second) })
+	t.Logf("the cluster is reported again %s after the elected agent was killed", time.Since(killed).Round(time.Second))
 }
