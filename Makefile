@@ -39,7 +39,7 @@ export FUZZ_SECONDS ?= 60
 export FUZZ_ONLY    ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-kubernetes-cgroup2 show-join show-swarm show-event-latency show-quiet show-alerts show-rules-10k show-panels-10k show-exits show-hostile show-ui-10k show-start bench-agent clean help chaos fuzz show-history show-wire show-backlog bench-collector
+.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-kubernetes-cgroup2 show-join show-swarm show-event-latency show-quiet show-alerts show-rules-10k show-panels-10k show-exits show-podman show-hostile show-ui-10k show-start bench-agent clean help chaos fuzz show-history show-wire show-backlog bench-collector
 
 build: ## build bin/plimsoll-agent and bin/plimsoll-collector
 	go build -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/plimsoll-agent ./agent
@@ -104,6 +104,9 @@ show-ui-10k: build ## open the pages over 10,000 containers in a real collector 
 
 show-hostile: ## what bombs, slow and half-open connections, garbage, huge queries and wrong tokens do to memory and to others' latency (3 min)
 	PLIMSOLL_SHOW=hostile go test ./collector/e2e -count=1 -timeout 10m -run TestHostile
+
+show-podman: ## the agent beside a real Podman through its Docker-compatible API (a minute; root, Debian packages podman and conmon)
+	PLIMSOLL_SHOW=podman go test -v -count=1 -timeout 10m -run TestPodman ./collector/e2e
 
 bench-agent: build ## measure what the agent costs on BENCH_CONTAINERS containers, BENCH_BUSY of them busy, beside bare reads, cAdvisor and Netdata: ten minutes, as root
 	PLIMSOLL_BENCH_CONTAINERS=$(BENCH_CONTAINERS) PLIMSOLL_BENCH_BUSY=$(BENCH_BUSY) PLIMSOLL_BENCH_SECONDS=$(BENCH_SECONDS) PLIMSOLL_BENCH_PEERS=$(BENCH_PEERS) \

@@ -29,6 +29,7 @@ type pair struct {
 	binary    string
 	data      string
 	interval  time.Duration
+	more      []string // arguments of the agent
 }
 
 func newPair(t *testing.T, interval time.Duration) *pair {
@@ -46,8 +47,8 @@ func newPair(t *testing.T, interval time.Duration) *pair {
 func (p *pair) agent(t *testing.T) *program {
 	t.Helper()
 	address := freePort(t)
-	a := start(t, "agent", "http://"+address, p.binary, "--listen="+address, "--data-dir="+p.data,
-		"--remote-write.url="+p.collector.url+"/api/v1/write", "--interval="+p.interval.String(), "--idc="+idc, "--cluster="+cluster, "--node="+node)
+	a := start(t, "agent", "http://"+address, p.binary, append([]string{"--listen=" + address, "--data-dir=" + p.data,
+		"--remote-write.url=" + p.collector.url + "/api/v1/write", "--interval=" + p.interval.String(), "--idc=" + idc, "--cluster=" + cluster, "--node=" + node}, p.more...)...)
 	a.waitReady(t)
 	eventually(t, 30*time.Second, "the agent follows the engine", func() error {
 		if v := a.metric(t, `plimsoll_agent_source_up{source="docker"}`); v != 1 {

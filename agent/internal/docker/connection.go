@@ -183,6 +183,9 @@ func isImageID(configured, imageID string) bool {
 
 // imageName is the image's tag, else its digest, else its ID.
 func (w *wire) imageName(ctx context.Context, id string) string {
+	if strings.TrimPrefix(id, "sha256:") == "" { // a root file system of Podman's, without an image
+		return ""
+	}
 	w.mu.Lock()
 	name, known := w.images[id]
 	w.mu.Unlock()
@@ -216,6 +219,7 @@ func (w *wire) events(ctx context.Context, since time.Time) (<-chan events.Messa
 	for _, action := range followedActions() {
 		args.Add("event", string(action))
 	}
+	args.Add("event", "died") // what Podman's filter knows the events by that it then tells as die
 	options := events.ListOptions{Filters: args}
 	if !since.IsZero() {
 		options.Since = fmt.Sprintf("%d.%09d", since.Unix(), since.Nanosecond())

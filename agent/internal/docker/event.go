@@ -17,6 +17,7 @@ func followedActions() []events.Action {
 	return []events.Action{
 		events.ActionStart, events.ActionDie, events.ActionOOM, events.ActionHealthStatus, events.ActionRename,
 		events.ActionKill, events.ActionDestroy, events.ActionPause, events.ActionUnPause, events.ActionUpdate,
+		events.ActionRemove, // Podman's word for destroy
 	}
 }
 
@@ -40,6 +41,9 @@ func eventOf(m events.Message) (event, bool) {
 		return event{}, false
 	}
 	ev.health = healthOf(strings.TrimSpace(detail))
+	if ev.action == events.ActionRemove {
+		ev.action = events.ActionDestroy
+	}
 	for _, followed := range followedActions() {
 		if ev.action == followed {
 			return ev, true
@@ -55,10 +59,12 @@ func (ev event) exit(oomKilled bool) Exit {
 }
 
 // stops tells whether a kill event is meant to end a container whose stop signal is stopSignal. Other signals tell a program something.
+// Podman does not say which signal it was; nothing but `podman kill` makes that event there.
 func (ev event) stops(stopSignal int) bool {
-	switch signal := signalNumber(ev.attributes["signal"]); signal {
+	text := ev.attributes["signal"]
+	switch signal := signalNumber(text); signal {
 	case 0:
-		return false
+		return text == ""
 	case stopSignal, int(unix.SIGINT), int(unix.SIGQUIT), int(unix.SIGKILL), int(unix.SIGTERM):
 		return true
 	default:
@@ -90,7 +96,7 @@ func (ev event) container(cgroupDriver string) Container {
 	labels := make(map[string]string, len(ev.attributes))
 	for name, value := range ev.attributes {
 		switch name {
-		case "name", "image", "exitCode", "execDuration", "oldName", "signal", "execID":
+		case "name", "image", "exitCode", "execDuration", "oldName", "signal", "execID", "containerExitCode", "podId": // the last two are Podman's
 		default:
 			labels[name] = value
 		}

@@ -1,6 +1,9 @@
 package docker
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/docker/docker/api/types/events"
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // SourceUpHelp is the help of plimsoll_agent_source_up: every source registers that name with its own constant label source,
 // and client_golang wants one help per name.
@@ -25,6 +28,9 @@ func newMetrics(registerer prometheus.Registerer, e *Engine) (*metrics, error) {
 	}
 	m.refused = prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_swarm_objects_refused_total", Help: "Services and nodes of the Swarm left out, at each reading, because the limit of them was reached."})
 	for _, action := range followedActions() {
+		if action == events.ActionRemove {
+			continue // counted as what it means
+		}
 		m.events.WithLabelValues(string(action))
 	}
 	for _, request := range []string{"info", "list", "inspect", "stats", "image", "events", "node", "nodes", "services", "tasks"} {

@@ -450,6 +450,12 @@ func TestAnEndIsToldAsAskedFor(t *testing.T) {
 			s.listed(nil, everyContainer, second(7))
 			s.answer(exited(1, 6, 143), nil)
 		}, []string{"changed c1 pid 77 web none stopping", "died c1 code 143 asked"}},
+		{"as Podman tells of a kill", "", func(s stage) {
+			s.on(5, "kill")
+			s.on(6, "die", "exitCode=137")
+			s.answer(exited(1, 6, 137), nil)
+			s.on(7, "remove")
+		}, []string{"changed c1 pid 77 web none stopping", "died c1 code 137 asked", "gone c1"}},
 		{"not after a signal that tells something else", "", func(s stage) {
 			s.on(5, "kill", "signal=1")
 			s.on(6, "die", "exitCode=1")

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -94,6 +95,7 @@ func (s *scripted) ReportOOMKills(_ cgroup.ContainerID, _, n uint64) { s.kills =
 // collected is a spool that remembers every sample as "name{label=value,...}" -> values.
 type collected struct {
 	t       *testing.T
+	mu      sync.Mutex // guards the rest: the sampler may run beside the test
 	values  map[string][]float64
 	batches int
 }
@@ -107,6 +109,8 @@ func (c *collected) Append(payload []byte, samples int) (uint64, error) {
 	if len(wr.Timeseries) != samples {
 		c.t.Errorf("a batch of %d samples was announced as %d", len(wr.Timeseries), samples)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.batches++
 	for _, ts := range wr.Timeseries {
 		key := ""
@@ -125,6 +129,8 @@ func (c *collected) Append(payload []byte, samples int) (uint64, error) {
 }
 
 func (c *collected) take() map[string][]float64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	got := c.values
 	c.values = map[string][]float64{}
 	return got
