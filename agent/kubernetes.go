@@ -19,7 +19,10 @@ import (
 
 // openKubernetes makes the source of pods; there is none where Kubernetes is off, and off says why.
 func (e *eyes) openKubernetes(cfg config, log *slog.Logger, reg *prometheus.Registry) (err error) {
-	say := func(labels map[string]string) { e.where.sayNode(byNodeLabels, labels) }
+	say := func(labels map[string]string) {
+		e.where.sayNode(byNodeLabels, labels)
+		e.place()
+	}
 	e.pods, err = kubernetes.New(kubernetes.Config{
 		Mode: kubernetes.Mode(cfg.kubernetes), Kubeconfig: cfg.kubeconfig, Node: cfg.node, NodeLabels: say, Metrics: reg,
 	}, log)

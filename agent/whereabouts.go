@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/plimsoll/plimsoll/agent/internal/docker"
 	"github.com/plimsoll/plimsoll/agent/internal/identity"
 	"github.com/plimsoll/plimsoll/agent/internal/sampler"
 )
@@ -92,6 +93,20 @@ func (w *whereabouts) say(by int, idc, cluster string) {
 // sayNode takes what the labels of a node say now.
 func (w *whereabouts) sayNode(by int, labels map[string]string) {
 	w.say(by, identity.FirstOf(labels, w.keys[0]), identity.FirstOf(labels, w.keys[1]))
+}
+
+// connected takes what an engine says of where it is, before it tells its containers.
+func (e *eyes) connected(info docker.Info, swarm docker.Swarm) {
+	e.where.say(byEngine, info.Labels["idc"], info.Labels["cluster"])
+	e.where.sayNode(bySwarm, swarm.NodeLabels)
+	e.place()
+}
+
+// place gives the containers that are told from now on what is known of where they are. learn does it for everything else.
+func (e *eyes) place() {
+	if e.table != nil { // at the start it is made with what is known
+		e.table.SetNode(e.where.node(), time.Now())
+	}
 }
 
 // learn relabels everything when what is said changes: an engine or an API server that was down at the start, a node relabelled.

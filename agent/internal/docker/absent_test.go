@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
 )
 
 // A node of Kubernetes whose pods run on containerd had a source down for ever, and an alert for it.
@@ -60,6 +63,31 @@ func TestAnEngineThatWasThereIsMissed(t *testing.T) {
 		e.setDown(fs.ErrNotExist, time.Now())
 		if s := e.State(); s.Absent || s.Up {
 			t.Errorf("an engine that went away is %+v", s)
+		}
+	})
+}
+
+// Containers of an engine that was down at the start had series without idc for up to five seconds, and then others.
+func TestWhereTheEngineIsIsToldBeforeItsContainers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &puppet{running: map[cgroup.ContainerID]inspection{"c1": container1(time.Now())}, refused: fs.ErrNotExist, isManager: true, swarmSays: Swarm{Manager: true, NodeLabels: map[string]string{"idc": "bj1"}}}
+		l := &ledger{}
+		before := []string{}
+		e, err := New(Config{Connected: func(info Info, swarm Swarm) {
+			before = append(before, fmt.Sprintf("%s %s, %d told", info.Version, swarm.NodeLabels["idc"], len(l.of("c1"))))
+		}}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.connect = p.connect
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		time.AfterFunc(time.Minute, func() { p.set(func() { p.refused = nil }) })
+		if err := e.Run(ctx, l); err != nil {
+			t.Fatal(err)
+		}
+		if len(before) != 1 || before[0] != "x bj1, 0 told" || len(l.of("c1")) == 0 {
+			t.Errorf("connected: %q; then %d things told of c1", before, len(l.of("c1")))
 		}
 	})
 }

@@ -45,6 +45,8 @@ type Config struct {
 	BackoffMin, BackoffMax time.Duration
 	// Optional tells that the node may have no engine: a socket that was never there is no fault then. ErrAbsent.
 	Optional bool
+	// Connected is told at every connection, before its containers are, what engine it is and what it says of its Swarm node. nil: nobody asks.
+	Connected func(Info, Swarm)
 	// MaxContainers is how many containers are followed; the rest is counted and left out. 0 is 10,000.
 	MaxContainers int
 	// Metrics is where the package's own metrics are registered. nil is nowhere.
@@ -177,6 +179,13 @@ func (e *Engine) once(ctx context.Context, t *tracker) error {
 	}
 	defer conn.close()
 	e.metrics.connects.Inc()
+	if e.cfg.Connected != nil {
+		swarm, err := conn.swarm(ctx, info)
+		if err != nil {
+			swarm, _ = e.Swarm() // what was known; followSwarm asks again, and says so
+		}
+		e.cfg.Connected(info, swarm)
+	}
 	t.connected(info)
 	ctx, cancel := context.WithCancel(ctx)
 	var asking sync.WaitGroup
