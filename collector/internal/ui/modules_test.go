@@ -91,6 +91,24 @@ func TestModulesInABrowser(t *testing.T) {
 			{`m.planStep({from: 0, to: 7 * 86400000}, 700)`, `1800`},
 			{`m.planStep({from: 0, to: 3600000}, 700, 60)`, `60`},
 		}},
+		{"findings.js", [][2]string{
+			{`m.say({__name__: 'plimsoll_agent_source_up', source: 'docker'}, 0).what`, `"Docker does not answer"`},
+			{`m.say({__name__: 'plimsoll_agent_source_up', source: 'podman'}, 0).what`, `"The source podman is degraded"`},
+			{`m.say({__name__: 'plimsoll_agent_shedding', what: 'stall-peaks'}, 1).what`, `"It leaves out stall-peaks"`},
+			{`m.say({__name__: 'plimsoll_agent_containers_unassigned'}, 1).what`, `"1 container belongs to no project"`},
+			{`m.say({__name__: 'plimsoll_agent_later'}, 3)`, `{"what":"plimsoll_agent_later is 3","todo":"METRICS.md says what it means."}`},
+		}},
+		{"silences.js", [][2]string{
+			{`m.matches([{name: 'a', value: 'x', isRegex: false, isEqual: true}], {a: 'x'})`, `true`},
+			{`m.matches([{name: 'a', value: 'x|y.*', isRegex: true, isEqual: true}], {a: 'yes'})`, `true`},
+			{`m.matches([{name: 'a', value: 'x', isRegex: true, isEqual: true}], {a: 'xx'})`, `false`},
+			{`m.matches([{name: 'a', value: '', isRegex: false, isEqual: true}], {})`, `true`},
+			{`m.matches([{name: 'a', value: 'x', isRegex: false, isEqual: false}], {a: 'x'})`, `false`},
+			{`m.matches([{name: 'a', value: '(', isRegex: true}], {a: '('})`, `false`},
+		}},
+		{"marks.js", [][2]string{
+			{`m.spans([{metric: {a: '1'}, values: [[60, '1'], [120, '1'], [180, '0'], [300, '1']]}], 60)`, `[{"from":60000,"to":120000,"labels":{"a":"1"}},{"from":300000,"to":300000,"labels":{"a":"1"}}]`},
+		}},
 		{"empty.js", [][2]string{
 			{`m.metricNames('sum by (a) (rate(x_total{b="c_d"}[5m])) / on (a) group_left(e) y:z > 0.5')`, `["x_total","y:z"]`},
 			{`m.metricNames('topk(10, m) or vector(0) or time() - 1e3')`, `["m"]`},

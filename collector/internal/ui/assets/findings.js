@@ -3,7 +3,7 @@ import { apiData } from './api.js';
 
 /** Metrics that tell trouble: below is those whose 0 does, above those whose anything else does. */
 const BELOW = ['source_up', 'project_map_valid'];
-const ABOVE = ['spool_degraded', 'identity_missing', 'identity_conflict', 'containers_unassigned', 'containers_contradictory', 'cgroups_refused', 'cgroups_not_held'];
+const ABOVE = ['spool_degraded', 'identity_missing', 'identity_conflict', 'containers_unassigned', 'containers_contradictory', 'containers_unresolved', 'cgroups_refused', 'cgroups_not_held', 'shedding'];
 
 const QUERY = `{__name__=~"plimsoll_agent_(${BELOW.join('|')})"} == 0 or {__name__=~"plimsoll_agent_(${ABOVE.join('|')})"} > 0`;
 
@@ -15,7 +15,7 @@ const SOURCES = {
 };
 
 /** say gives {what, todo} for one series: its labels and its value. */
-export function say({ __name__: name, source, label }, value) {
+export function say({ __name__: name, source, label, what: left }, value) {
   switch (name.replace('plimsoll_agent_', '')) {
     case 'source_up': {
       const [what, todo] = SOURCES[source] ?? [`The source ${source} is degraded`, 'plimsoll-agent doctor on the node says why.'];
@@ -26,6 +26,8 @@ export function say({ __name__: name, source, label }, value) {
     case 'identity_missing': return { what: `The node has no ${label}`, todo: `Give --${label}, or label the node or the engine.` };
     case 'identity_conflict': return { what: `Sources disagree about its ${label}`, todo: 'plimsoll-agent doctor names them; a flag decides.' };
     case 'containers_unassigned': return { what: `${value} ${value === 1 ? 'container belongs' : 'containers belong'} to no project`, todo: 'Label them, or write a rule of the project map.' };
+    case 'containers_unresolved': return { what: `${value} ${value === 1 ? 'container has' : 'containers have'} no name yet`, todo: 'For more than a moment: does the runtime that started them answer this agent?' };
+    case 'shedding': return { what: `It leaves out ${left}`, todo: 'It keeps within --limit.cpu and --limit.memory: raise them, or watch fewer groups.' };
     case 'containers_contradictory': return { what: `Labels of two runtimes claim ${value} ${value === 1 ? 'container' : 'containers'}`, todo: 'plimsoll-agent project-map test says for each which one counts.' };
     case 'cgroups_refused': return { what: `${value} cgroups are past the limit`, todo: 'They are not shown.' };
     case 'cgroups_not_held': return { what: `${value} cgroups are read by opening files anew`, todo: 'The limit of open files is reached: raise LimitNOFILE.' };

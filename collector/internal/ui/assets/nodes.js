@@ -19,7 +19,7 @@ const MOST_ROWS = 500;
 const COLUMNS = [
   { key: 'node', label: 'Node' }, { key: 'idc', label: 'IDC' }, { key: 'cluster', label: 'Cluster' },
   { key: 'age', label: 'Last data', unit: 's' }, { key: 'findings', label: 'Doctor says' },
-  { key: 'containers', label: 'Containers', unit: 'short' }, { key: 'lag_seconds', label: 'Behind', unit: 's' },
+  { key: 'containers', label: 'Containers', unit: 'short' }, { key: 'series', label: 'Series', unit: 'short', title: 'Distinct series of the last hour' }, { key: 'lag_seconds', label: 'Behind', unit: 's' },
   { key: 'missing_batches', label: 'Gaps', unit: 'short', title: 'Batches that will not come: dropped at the agent’s bounds, refused, or lost with its disk' },
   { key: 'late_batches', label: 'Late', unit: 'short', title: 'Batches that newer ones have overtaken and that are still to come' },
   { key: 'samples_dropped', label: 'Dropped, 1 h', unit: 'short', title: 'Samples the agent gave up: its spool was full or the collector refused them' },
@@ -127,7 +127,8 @@ async function ask(query) {
 function normal(node) {
   const received = Date.parse(node.last_received);
   const never = !Number.isFinite(received) || received <= 0;
-  return { ...node, findings: [], received: never ? null : received, age: never ? undefined : Math.max(0, (Date.now() - received) / 1000) };
+  const refused = node.samples_over_series_limit > 0 ? [{ what: `It is past its ${node.series_limit} series`, todo: 'New series are refused, old ones go on: --limit.agent-series.' }] : [];
+  return { ...node, findings: refused, received: never ? null : received, age: never ? undefined : Math.max(0, (Date.now() - received) / 1000) };
 }
 
 function draws(node, { key, unit }, usual) {
