@@ -20,6 +20,7 @@ import (
 	"github.com/plimsoll/plimsoll/collector/internal/ingest"
 	"github.com/plimsoll/plimsoll/collector/internal/journal"
 	"github.com/plimsoll/plimsoll/collector/internal/notify"
+	"github.com/plimsoll/plimsoll/collector/internal/remote"
 	"github.com/plimsoll/plimsoll/collector/internal/rules"
 )
 
@@ -29,6 +30,10 @@ type config struct {
 	externalURL string
 	dataDir     string
 	retention   settings.Duration
+
+	engineWrite string
+	engineQuery string
+	engineToken string
 
 	tokensFile string
 	anonymous  bool
@@ -93,6 +98,9 @@ func (cfg *config) flags() *settings.Set {
 	f.Var(&cfg.retention, "retention", "how `long` samples are kept; at least 1d")
 	f.Var(&cfg.journalMaxBytes, "journal.max-bytes", "most `bytes` of accepted batches kept until the engine has them on disk, about a minute; when full, writes get 503")
 	f.StringVar(&cfg.journalFsync, "journal.fsync", cfg.journalFsync, "when the journal is forced to disk, against power loss: `interval` (each second), batch (before each answer) or never")
+	f.StringVar(&cfg.engineWrite, "engine.write-url", cfg.engineWrite, "`URL` that takes remote write, of an engine elsewhere that keeps all samples in place of the one inside")
+	f.StringVar(&cfg.engineQuery, "engine.query-url", cfg.engineQuery, "`URL` of its Prometheus API, without /api/v1")
+	f.StringVar(&cfg.engineToken, "engine.token-file", cfg.engineToken, "`file` with the bearer token for both")
 	f.StringVar(&cfg.tokensFile, "auth.tokens-file", cfg.tokensFile, "YAML `file` with the tokens' hashes and scopes")
 	f.BoolVar(&cfg.anonymous, "auth.anonymous", cfg.anonymous, "allow --listen beyond loopback although nobody is authenticated")
 	f.StringVar(&cfg.tlsCert, "tls.cert", cfg.tlsCert, "PEM `file` with the certificate of the listener")
@@ -187,6 +195,8 @@ func (cfg *config) parse(args []string, stdout io.Writer) error {
 		return errors.New("--oncall, --alertmanager.config and --alertmanager.url exclude each other: give one")
 	case len(cfg.am.URLs) == 0 && cfg.am.TokenFile+cfg.am.Username+cfg.am.PasswordFile+cfg.am.CAFile+cfg.am.CertFile+cfg.am.KeyFile != "":
 		return errors.New("--alertmanager.token-file, --alertmanager.username, --alertmanager.password-file and --alertmanager.tls.* need --alertmanager.url")
+	case !cfg.elsewhere() && cfg.engineToken != "":
+		return errors.New("--engine.token-file needs --engine.write-url and --engine.query-url")
 	case cfg.grafanaURL == "" && cfg.grafanaToken != "":
 		return errors.New("--grafana.token-file needs --grafana.url")
 	case cfg.logFormat != "text" && cfg.logFormat != "json":
@@ -215,6 +225,14 @@ func (cfg *config) engine() engine.Config {
 	return engine.Config{DataDir: filepath.Join(cfg.dataDir, "engine"), Retention: time.Duration(cfg.retention), MemoryBytes: int64(cfg.limitMemory), MinFreeDiskBytes: int64(cfg.limitFreeDisk),
 		QueryDuration: time.Duration(cfg.limitQuery), QueryConcurrency: cfg.limitQueries, QuerySeries: cfg.limitQuerySeries, QuerySamples: cfg.limitQuerySamples,
 		QueryPoints: cfg.limitQueryPoints, QueryLengthBytes: int64(cfg.limitQueryLength), QueryMemoryBytes: int64(cfg.limitQueryMemory)}
+}
+
+// elsewhere tells whether another engine keeps the samples.
+func (cfg *config) elsewhere() bool { return cfg.engineWrite != "" || cfg.engineQuery != "" }
+
+func (cfg *config) remote() remote.Config {
+	return remote.Config{WriteURL: cfg.engineWrite, QueryURL: cfg.engineQuery, TokenFile: cfg.engineToken,
+		QueryDuration: time.Duration(cfg.limitQuery), QueryConcurrency: cfg.limitQueries, QueryLengthBytes: int64(cfg.limitQueryLength)}
 }
 
 func (cfg *config) journal(mark func() func() bool) journal.Config {

@@ -4,14 +4,13 @@ import (
 	"context"
 	"time"
 
-	"github.com/plimsoll/plimsoll/collector/internal/engine"
 	"github.com/plimsoll/plimsoll/collector/internal/grafana"
 	"github.com/plimsoll/plimsoll/collector/internal/grafana/moments"
 	"github.com/plimsoll/plimsoll/collector/internal/releases"
 )
 
 // happened asks the engine what is to be annotated in Grafana.
-func happened(e *engine.Engine) grafana.MomentsFunc {
+func happened(e store) grafana.MomentsFunc {
 	return moments.Sources{
 		Range: func(ctx context.Context, expr string, from, to time.Time, step time.Duration) ([]moments.Series, error) {
 			found, err := e.QueryRange(ctx, expr, from, to, step)

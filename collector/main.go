@@ -77,7 +77,7 @@ type collector struct {
 	log       *slog.Logger
 	access    *access.Access
 	listener  *server.Listener
-	engine    *engine.Engine
+	engine    store
 	journal   *journal.Journal
 	projects  *mapfile.File
 	nodes     *ingest.Nodes
@@ -115,8 +115,8 @@ func build(cfg config, log *slog.Logger) (c *collector, err error) {
 	host := hostName()
 	c.url = cfg.reachedAt(c.listener.URL(host))
 
-	if c.engine, err = engine.Open(cfg.engine(), log); err != nil {
-		return c, fmt.Errorf("--data-dir=%s: %w", cfg.dataDir, err)
+	if c.engine, err = openStore(cfg, log); err != nil {
+		return c, err
 	}
 	reg.MustRegister(c.engine.Collector())
 	if c.journal, err = journal.Open(cfg.journal(c.engine.Mark), log, reg); err != nil {

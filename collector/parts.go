@@ -19,7 +19,6 @@ import (
 
 	"github.com/plimsoll/plimsoll/agent/catalog"
 	"github.com/plimsoll/plimsoll/alerts"
-	"github.com/plimsoll/plimsoll/collector/internal/engine"
 	"github.com/plimsoll/plimsoll/collector/internal/ingest"
 	"github.com/plimsoll/plimsoll/collector/internal/journal"
 	"github.com/plimsoll/plimsoll/collector/internal/noise"
@@ -214,7 +213,7 @@ func runbooks() fs.FS {
 }
 
 // firing asks the engine for the summary of noise.
-func firing(e *engine.Engine) noise.QueryFunc {
+func firing(e store) noise.QueryFunc {
 	return func(ctx context.Context, expr string, from, to time.Time, step time.Duration) ([]noise.Series, error) {
 		found, err := e.QueryRange(ctx, expr, from, to, step)
 		all := make([]noise.Series, len(found))
@@ -229,7 +228,7 @@ func firing(e *engine.Engine) noise.QueryFunc {
 }
 
 // acts is what people did about alerts: silences, acknowledgements and releases.
-func acts(alertmanager http.Handler, acknowledged *noise.Acknowledgements, e *engine.Engine) noise.ActsFunc {
+func acts(alertmanager http.Handler, acknowledged *noise.Acknowledgements, e store) noise.ActsFunc {
 	released := func(ctx context.Context, from, to time.Time) ([]noise.Release, error) {
 		list, err := releases.Find(ctx, samples(e), nil, from, to)
 		found := make([]noise.Release, len(list))
@@ -242,7 +241,7 @@ func acts(alertmanager http.Handler, acknowledged *noise.Acknowledgements, e *en
 }
 
 // samples asks the engine for the value of an expression at a moment.
-func samples(e *engine.Engine) releases.QueryFunc {
+func samples(e store) releases.QueryFunc {
 	return func(ctx context.Context, expr string, at time.Time) ([]releases.Sample, error) {
 		found, err := e.Query(ctx, expr, at)
 		all := make([]releases.Sample, 0, len(found))

@@ -306,6 +306,8 @@ func (h *Handler) give(wr *prompb.WriteRequest, valid []prompb.TimeSeries) *refu
 		return later(http.StatusServiceUnavailable, 30*time.Second, err.Error())
 	case errors.Is(err, engine.ErrClosed):
 		return later(http.StatusServiceUnavailable, 5*time.Second, "the collector is stopping")
+	case errors.Is(err, engine.ErrLabels):
+		return refuse(http.StatusBadRequest, "store: %v", err)
 	case err != nil:
 		return refuse(http.StatusInternalServerError, "store: %v", err)
 	}

@@ -39,6 +39,10 @@ func (h *Handler) Replay(ctx context.Context, batch journal.Batch) error {
 			}
 			return nil
 		}
+		if answer.code == http.StatusBadRequest {
+			h.log.Error("a batch of the journal is refused, left out", "samples", batch.Samples, "error", answer.reason)
+			return nil
+		}
 		if answer.code != http.StatusServiceUnavailable {
 			return fmt.Errorf("store a batch of the journal: %s", answer.reason)
 		}
