@@ -34,7 +34,7 @@ const (
 	leastCadence, mostCadence = 15 * time.Second, 3 * time.Minute
 	unknownCadence            = time.Minute
 	distances                 = 5
-	// mostLost is how long it takes for a lost agent to count as removed: it is absent then, and no emergency.
+	// mostLost is how long it takes for a lost agent to count as removed.
 	mostLost = 24 * time.Hour
 	// pollEvery is how often the table of agents is looked at.
 	pollEvery = time.Second
