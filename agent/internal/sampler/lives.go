@@ -10,97 +10,9 @@ import (
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
 )
 
-// life is a container's cgroup from the moment its directory appears until its series end. The notices of the kernel come in other
-// goroutines than the rounds: the final reading can not wait for a round that is under way, the cgroup is gone in some milliseconds.
-type life struct {
-	reader // ReadCPU and its like are for the rounds' goroutine
-
-	mu       sync.Mutex // guards the reader's files and what follows
-	openedAt time.Time
-	named    uint64 // inventory life, once the container's identity is known
-	first    snapshot
-	spare    snapshot // taken at the end of a process that may have been its last
-	final    snapshot // zero time: it was not seen to end
-	removed  bool
-}
-
-// reader is where the figures of a container come from: its cgroup, or the engine.
-type reader interface {
-	source
-	ID() string       // of the cgroup
-	CPUAbove() string // the file with the CPU usage of its parent
-	SetNetPID(pid int)
-	ReadLast(st *cgroup.Stats, buf []byte) error // what is left at its end
-}
-
-// snapshot is one reading.
-type snapshot struct {
-	at    time.Time
-	stats cgroup.Stats
-}
-
-// Read shadows the reader's.
-func (l *life) Read(st *cgroup.Stats, buf []byte) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.reader.Read(st, buf)
-}
-
-// Close shadows the reader's.
-func (l *life) Close() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.reader.Close()
-}
-
-// SetNetPID shadows the reader's.
-func (l *life) SetNetPID(pid int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.reader.SetNetPID(pid)
-}
-
-// note takes a reading that will do as the final one if the cgroup is gone when that is taken.
-func (l *life) note(buf []byte) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var st cgroup.Stats
-	if l.reader.ReadLast(&st, buf) == nil && st.Has&cgroup.HasCPUUsage != 0 && st.CPUUsage > 0 {
-		l.spare = snapshot{time.Now(), st}
-	}
-}
-
-// finish takes the final reading. A later one is better, unless some of the cgroup is gone by then; one of a cgroup in which nothing ever
-// ran is none.
-func (l *life) finish(buf []byte) (ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.final.at.IsZero() {
-		l.final, l.spare = l.spare, snapshot{}
-		defer func() { ok = ok || !l.final.at.IsZero() }()
-	}
-	var st cgroup.Stats
-	if l.reader.ReadLast(&st, buf) != nil || st.Has&cgroup.HasCPUUsage != 0 && st.CPUUsage == 0 || l.final.stats.Has&^st.Has&^cgroup.HasNet != 0 {
-		return false
-	}
-	if l.final.stats.Has&st.Has&cgroup.HasMemoryPeak != 0 { // each reading begins a new peak
-		st.MemoryPeakBytes = max(st.MemoryPeakBytes, l.final.stats.MemoryPeakBytes)
-	}
-	l.final = snapshot{time.Now(), st}
-	return true
-}
-
-// last is the final reading.
-func (l *life) last() (snapshot, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.final, !l.final.at.IsZero()
-}
-
-// How many lives are held back until their identity is known, and how long: one that runs is opened anew when it is named after all,
-// one that is over exists nowhere else.
+// How long lives are held back until their identity is known: one that runs is opened anew when it is named after all, one that is over
+// exists nowhere else.
 const (
-	mostHeld    = 1024
 	heldRunning = 30 * time.Second
 	heldOver    = 5 * time.Minute
 )
@@ -111,6 +23,7 @@ type lives struct {
 	held map[cgroup.ContainerID][]*life
 	now  map[cgroup.ContainerID]*life // being read under a name
 	kept int                          // number of those held
+	most int                          // that may be
 	buf  []byte
 	// firstBuf is that of Appeared, which has one caller and opens files without the lock: the kernel may let it wait for others.
 	firstBuf []byte
@@ -124,9 +37,9 @@ type lifeMetrics struct {
 	refused, unnamed, missed prometheus.Counter
 }
 
-func newLives(reg prometheus.Registerer) *lives {
+func newLives(most int, reg prometheus.Registerer) *lives {
 	l := &lives{
-		held: map[cgroup.ContainerID][]*life{}, now: map[cgroup.ContainerID]*life{}, buf: make([]byte, cgroup.BufferSize), firstBuf: make([]byte, cgroup.BufferSize),
+		most: most, held: map[cgroup.ContainerID][]*life{}, now: map[cgroup.ContainerID]*life{}, buf: make([]byte, cgroup.BufferSize), firstBuf: make([]byte, cgroup.BufferSize),
 		metrics: &lifeMetrics{
 			refused: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_containers_held_refused_total", Help: "New cgroups not read before their identity was known, because the limit of those held back was reached or they could not be opened."}),
 			unnamed: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_containers_unnamed_total", Help: "Containers that came and went, or ran for 30 s, without a runtime naming them in time; their held back readings are dropped."}),
@@ -148,7 +61,7 @@ func newLives(reg prometheus.Registerer) *lives {
 // runtime names the container.
 func (s *Sampler) Appeared(id cgroup.ContainerID, path string) {
 	l := s.lives
-	if l.full() {
+	if !l.makeRoom() {
 		l.metrics.refused.Inc()
 		return
 	}
@@ -236,11 +149,26 @@ func (s *Sampler) Removed(id cgroup.ContainerID) {
 	}
 }
 
-// full tells that no more can be held back.
-func (l *lives) full() bool {
+// makeRoom tells whether one more can be held back, for which the oldest goes that is over and was never named.
+func (l *lives) makeRoom() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.kept >= mostHeld
+	if l.kept < l.most {
+		return true
+	}
+	var of cgroup.ContainerID
+	var oldest *life
+	for id, held := range l.held {
+		if one := held[0]; one.isOver() && (oldest == nil || one.openedAt.Before(oldest.openedAt)) {
+			of, oldest = id, one
+		}
+	}
+	if oldest == nil {
+		return false
+	}
+	l.drop(oldest)
+	l.hold(of, l.held[of][1:])
+	return true
 }
 
 // newest is the life that runs now: a container started again has one cgroup after the other under the same ID.
@@ -311,7 +239,7 @@ func (l *lives) expire(now time.Time) {
 		kept := held[:0]
 		for _, one := range held {
 			keep := heldRunning
-			if one.removed || !one.final.at.IsZero() {
+			if one.isOver() {
 				keep = heldOver
 			}
 			if now.Sub(one.openedAt) > keep {

@@ -1,6 +1,7 @@
 package sampler_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -8,6 +9,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
 	"github.com/plimsoll/plimsoll/agent/internal/inventory"
@@ -153,6 +157,45 @@ func TestTheEndOfALifeIsNotThatOfTheNext(t *testing.T) {
 	k.container(t, 2_000_000, 0)
 	s.Full()
 	wantValues(t, out.take(), usageA, 2)
+}
+
+func TestContainersThatNobodyNamesMakeRoomWhenTheyAreOver(t *testing.T) {
+	k, in, out := newKernel(t), &scripted{wake: make(chan struct{}, 1)}, &collected{t: t, values: map[string][]float64{}}
+	reg := prometheus.NewRegistry()
+	s := with(t, k, in, out, "", "", func(c *sampler.Config) { c.MaxHeld, c.Metrics = 2, reg })
+	counts := func(held, unnamed, refused int) {
+		t.Helper()
+		want := fmt.Sprintf(`
+# HELP plimsoll_agent_containers_held Containers whose readings are held back until a runtime names them.
+# TYPE plimsoll_agent_containers_held gauge
+plimsoll_agent_containers_held %d
+# HELP plimsoll_agent_containers_held_refused_total New cgroups not read before their identity was known, because the limit of those held back was reached or they could not be opened.
+# TYPE plimsoll_agent_containers_held_refused_total counter
+plimsoll_agent_containers_held_refused_total %d
+# HELP plimsoll_agent_containers_unnamed_total Containers that came and went, or ran for 30 s, without a runtime naming them in time; their held back readings are dropped.
+# TYPE plimsoll_agent_containers_unnamed_total counter
+plimsoll_agent_containers_unnamed_total %d
+`, held, refused, unnamed)
+		if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "plimsoll_agent_containers_held", "plimsoll_agent_containers_held_refused_total", "plimsoll_agent_containers_unnamed_total"); err != nil {
+			t.Error(err)
+		}
+	}
+	k.many(t, in, 3)
+	ids := [3]cgroup.ContainerID{in.events[0].Container.ID, in.events[1].Container.ID, in.events[2].Container.ID}
+	in.events = nil
+	for _, id := range ids {
+		s.Appeared(id, "/docker/"+string(id))
+	}
+	counts(2, 0, 1) // the third was refused: the two run
+	s.Emptied(ids[1])
+	s.Removed(ids[1])
+	s.Appeared(idA, pathA)
+	counts(2, 1, 1)
+	in.events = []inventory.Event{born("web", 1)}
+	s.Events()
+	if v := out.take()[usageA]; len(v) != 2 {
+		t.Errorf("%s is %v, want the reading before its name and after", usageA, v)
+	}
 }
 
 func TestTheFinalReadingDoesNotWaitForTheEngine(t *testing.T) {

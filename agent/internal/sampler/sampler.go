@@ -52,6 +52,7 @@ type Config struct {
 	Interval     time.Duration // between full rounds; 0 = 15 s; a multiple of PeakInterval
 	PeakInterval time.Duration // between CPU and memory readings for the peaks; 0 = 1 s
 	BatchBytes   int           // a batch is closed at this size, uncompressed; 0 = 1 MiB
+	MaxHeld      int           // most containers whose readings wait for their name; 0 = 1,024
 	MaxCgroups   int           // most cgroups shown beside containers (slices); 0 = 64
 	BirthsAtOnce int           // containers begun in one go, others a moment later; 0 = 50
 
@@ -133,6 +134,9 @@ func New(cfg Config, log *slog.Logger) (*Sampler, error) {
 	if cfg.BatchBytes == 0 {
 		cfg.BatchBytes = 1 << 20
 	}
+	if cfg.MaxHeld == 0 {
+		cfg.MaxHeld = 1024
+	}
 	if cfg.MaxCgroups == 0 {
 		cfg.MaxCgroups = 64
 	}
@@ -161,7 +165,7 @@ func New(cfg Config, log *slog.Logger) (*Sampler, error) {
 		targets:  map[cgroup.ContainerID]*target{},
 		slots:    map[inventory.SlotKey]*slot{},
 		families: map[string]*family{},
-		lives:    newLives(cfg.Metrics), wake: make(chan struct{}, 1),
+		lives:    newLives(cfg.MaxHeld, cfg.Metrics), wake: make(chan struct{}, 1),
 		cgroups: map[string]*target{},
 		sourced: map[string]*sourced{},
 		machine: series.New(labels), machineAt: time.Now(),

@@ -1,0 +1,101 @@
+package sampler
+
+import (
+	"sync"
+	"time"
+
+	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
+)
+
+// life is a container's cgroup from the moment its directory appears until its series end. The notices of the kernel come in other
+// goroutines than the rounds: the final reading can not wait for a round that is under way, the cgroup is gone in some milliseconds.
+type life struct {
+	reader // ReadCPU and its like are for the rounds' goroutine
+
+	mu       sync.Mutex // guards the reader's files and what follows
+	openedAt time.Time
+	named    uint64 // inventory life, once the container's identity is known
+	first    snapshot
+	spare    snapshot // taken at the end of a process that may have been its last
+	final    snapshot // zero time: it was not seen to end
+	removed  bool
+}
+
+// reader is where the figures of a container come from: its cgroup, or the engine.
+type reader interface {
+	source
+	ID() string       // of the cgroup
+	CPUAbove() string // the file with the CPU usage of its parent
+	SetNetPID(pid int)
+	ReadLast(st *cgroup.Stats, buf []byte) error // what is left at its end
+}
+
+// snapshot is one reading.
+type snapshot struct {
+	at    time.Time
+	stats cgroup.Stats
+}
+
+// Read shadows the reader's.
+func (l *life) Read(st *cgroup.Stats, buf []byte) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.reader.Read(st, buf)
+}
+
+// Close shadows the reader's.
+func (l *life) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reader.Close()
+}
+
+// SetNetPID shadows the reader's.
+func (l *life) SetNetPID(pid int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reader.SetNetPID(pid)
+}
+
+// note takes a reading that will do as the final one if the cgroup is gone when that is taken.
+func (l *life) note(buf []byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var st cgroup.Stats
+	if l.reader.ReadLast(&st, buf) == nil && st.Has&cgroup.HasCPUUsage != 0 && st.CPUUsage > 0 {
+		l.spare = snapshot{time.Now(), st}
+	}
+}
+
+// finish takes the final reading. A later one is better, unless some of the cgroup is gone by then; one of a cgroup in which nothing ever
+// ran is none.
+func (l *life) finish(buf []byte) (ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.final.at.IsZero() {
+		l.final, l.spare = l.spare, snapshot{}
+		defer func() { ok = ok || !l.final.at.IsZero() }()
+	}
+	var st cgroup.Stats
+	if l.reader.ReadLast(&st, buf) != nil || st.Has&cgroup.HasCPUUsage != 0 && st.CPUUsage == 0 || l.final.stats.Has&^st.Has&^cgroup.HasNet != 0 {
+		return false
+	}
+	if l.final.stats.Has&st.Has&cgroup.HasMemoryPeak != 0 { // each reading begins a new peak
+		st.MemoryPeakBytes = max(st.MemoryPeakBytes, l.final.stats.MemoryPeakBytes)
+	}
+	l.final = snapshot{time.Now(), st}
+	return true
+}
+
+// isOver tells that it has ended; the caller holds the lock of lives.
+func (l *life) isOver() bool {
+	_, ok := l.last()
+	return ok || l.removed
+}
+
+// last is the final reading.
+func (l *life) last() (snapshot, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.final, !l.final.at.IsZero()
+}
