@@ -34,9 +34,6 @@ func checkConfig(args []string, stdout io.Writer) error {
 	quiet, reg := slog.New(slog.DiscardHandler), prometheus.NewRegistry()
 	_, err := access.New(cfg.access(), quiet, reg)
 	faults := []error{err, cfg.engine().Check(), cfg.limits().Check()}
-	if cfg.elsewhere() {
-		faults = append(faults, cfg.remote().Check())
-	}
 	routing := cfg.notify(alerts.FS(), cfg.reachedAt("http://"+cfg.listen))
 	if cfg.oncallFile != "" || cfg.amConfig != "" || len(cfg.am.URLs) > 0 {
 		faults = append(faults, notify.Check(routing))

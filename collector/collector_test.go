@@ -262,7 +262,8 @@ func TestWrongUsageNamesWhatIsKnown(t *testing.T) {
 	for want, args := range map[string][]string{
 		`unknown command "serve"`:          {"serve"},
 		"did you mean --retention?":        {"--retenton=30d"},
-		"unknown flag --engine.write-url":  {"--engine.write-url=http://x"},
+		`--engine.query-url="" is not`:     {"--engine.write-url=http://x"},
+		"--engine.token-file needs":        {"--engine.token-file=x"},
 		badConfig + ":2":                   {"--config=" + badConfig},
 		"check what? Known are config":     {"check"},
 		`unknown command "check alerts"`:   {"check", "alerts"},

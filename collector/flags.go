@@ -190,6 +190,11 @@ func (cfg *config) parse(args []string, stdout io.Writer) error {
 	if cfg.journalMaxBytes < journal.MinBytes {
 		return fmt.Errorf("--journal.max-bytes=%s is below 1MiB", cfg.journalMaxBytes.String())
 	}
+	if cfg.elsewhere() {
+		if err := cfg.remote().Check(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case cfg.oncallFile != "" && cfg.amConfig != "", (cfg.oncallFile != "" || cfg.amConfig != "") && len(cfg.am.URLs) > 0:
 		return errors.New("--oncall, --alertmanager.config and --alertmanager.url exclude each other: give one")
