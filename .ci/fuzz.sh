@@ -14,7 +14,7 @@ for target in $(grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]+' agent
 	dir=${target%%:*}
 	name=${target##*:}
 	case $target in *"${FUZZ_ONLY:-}"*) ;; *) continue ;; esac
-	if go test -run '^$' -fuzz "^$name\$" -fuzztime "${seconds}s" "./$dir" >"$log" 2>&1; then
+	if go test -run '^$' -fuzz "^$name\$" -fuzztime "${seconds}s" -fuzzminimizetime 2s "./$dir" >"$log" 2>&1; then
 		said=$(grep -oE 'execs: [0-9]+.*' "$log" | tail -1)
 		printf '%-42s %-26s ok     %s\n' "$dir" "$name" "$said"
 	else

@@ -52,7 +52,7 @@ func TestAFailingReceiverLosesNothing(t *testing.T) {
 	a.cfg.CAFile = between.caFile
 	each := 350 * time.Millisecond
 	if long {
-		each = 9 * time.Second
+		each = 9400 * time.Millisecond
 		a.cfg.StepMillis, a.cfg.Backlog = 1000, 30<<10
 	}
 	c.start()
