@@ -88,6 +88,7 @@ func run(cfg config) int {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	slackenTimers("/proc", log)
 	forgetStart(log)
 	if err := runAll(stopped, eyes, sampling, shippers, spooled, web); err != nil {
 		log.Error("plimsoll-agent failed", "error", err)

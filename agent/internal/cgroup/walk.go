@@ -1,9 +1,13 @@
 package cgroup
 
 import (
+	"bytes"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // Limits of one walk. The deepest layout known, rootless Podman in a user session, puts a container at depth 5; 20,000 directories
@@ -89,16 +93,43 @@ func (w *walker) top(path string) {
 	}
 }
 
-// childDirs names the directories in dir; none where it cannot be read, for cgroups come and go during a walk.
+// childDirs names the directories in dir; none where it cannot be read, for cgroups come and go during a walk. It reads the directory by system
+// calls, which take half of what os.ReadDir does: the tree is walked every few seconds.
 func childDirs(dir string) []string {
-	entries, err := os.ReadDir(dir)
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil
 	}
+	defer unix.Close(fd)
 	var names []string
-	for _, e := range entries {
-		if e.IsDir() {
-			names = append(names, e.Name())
+	var buf [16 << 10]byte
+	for {
+		n, err := unix.ReadDirent(fd, buf[:])
+		if n <= 0 || err != nil {
+			return names
+		}
+		names = appendDirs(names, buf[:n], dir)
+	}
+}
+
+// appendDirs takes the directories out of what getdents64(2) gave: records of inode, offset, length, type and name.
+func appendDirs(names []string, b []byte, dir string) []string {
+	const header = 19
+	for len(b) >= header {
+		length := int(binary.NativeEndian.Uint16(b[16:]))
+		if length < header || length > len(b) {
+			return names
+		}
+		name, _, _ := bytes.Cut(b[header:length], []byte{0})
+		kind := b[18]
+		b = b[length:]
+		if kind == unix.DT_UNKNOWN { // a file system that does not tell
+			if info, err := os.Lstat(filepath.Join(dir, string(name))); err == nil && info.IsDir() {
+				kind = unix.DT_DIR
+			}
+		}
+		if kind == unix.DT_DIR && string(name) != "." && string(name) != ".." {
+			names = append(names, string(name))
 		}
 	}
 	return names
