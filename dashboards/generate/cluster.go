@@ -16,7 +16,7 @@ func cluster() board.Dashboard {
 		Rows: []board.Row{
 			{Title: "Now", Panels: clusterNow()},
 			{Title: "Utilisation", Panels: clusterUse()},
-			{Title: "Nodes", Panels: []board.Panel{nodeTable(site),
+			{Title: "Nodes", Panels: []board.Panel{nodeTable(site, 9),
 				fullestNodes("CPU of the fullest nodes", "CPU used of the node's cores.", "a line far above the others: its load does not spread, see its consumers.", nodeCPUShare(site), line(fullSite, board.Red)),
 				fullestNodes("Memory of the fullest nodes", "Working set of the node's memory.", "a line that climbs alone: the node's consumers say whose memory grows.", nodeMemoryShare(site), line(fullNodeMemory, board.Red)),
 			}},

@@ -84,11 +84,11 @@ func wasteTable() board.Panel {
 		Do:     "asked for below needed is a risk: it lives on what others leave. Far above is waste: open the project and right-size its workloads.",
 		Queries: []board.Query{
 			{Expr: or0(sum(series("project_cluster:cpu_request_cores:sum", project)))},
-			{Expr: sum(need)},
+			{Expr: sum(need) + " and on (project) " + there},
 			{Expr: or0(sum(cpuWaste(project)))},
 			{Expr: or0(share(sum(cpuWaste(project)), "("+sum(series("project_cluster:cpu_request_cores:sum", project))+" > 0)"))},
 			{Expr: or0(sum(series("project_cluster:memory_request_bytes:sum", project)))},
-			{Expr: sum(most)},
+			{Expr: sum(most) + " and on (project) " + there},
 			{Expr: or0(sum(memoryWaste(project)))},
 			{Expr: or0(share(sum(memoryWaste(project)), "("+sum(series("project_cluster:memory_request_bytes:sum", project))+" > 0)"))},
 		},
@@ -174,7 +174,7 @@ func giveBack(title, of, unitName string, f figures, unit board.Unit, decimals b
 	const labels = "project, workload, container"
 	top := "topk(50, " + by("sum", labels, f.spare()) + ")"
 	keep := func(expr string) string {
-		return orRow(expr+" and on ("+labels+") "+top, "container", "nothing to give back")
+		return orRow(expr+" and on ("+labels+") "+top, "0", "nothing to give back")
 	}
 	return board.Panel{
 		Title: title, Width: 12, Height: 10, Unit: board.Count,
@@ -182,12 +182,12 @@ func giveBack(title, of, unitName string, f figures, unit board.Unit, decimals b
 		Normal: "one row that says there is nothing.",
 		Do:     "lower the request to the advised figure, the largest first, and look at the workload a week later.",
 		Queries: []board.Query{
-			{Expr: orRow(top, "container", "nothing to give back")},
+			{Expr: orRow(top, "0", "nothing to give back")},
 			{Expr: keep(by("max", labels, f.each()))},
 			{Expr: keep(by("max", labels, f.enough))},
 		},
 		View: board.Table{
-			Labels: []board.Column{{Of: "container", Title: "Container"}, {Of: "workload", Title: "Workload", Link: toWorkload(cell)}, {Of: "project", Title: "Project", Link: toProject(cell)}},
+			Labels: []board.Column{noteColumn(), {Of: "container", Title: "Container"}, {Of: "workload", Title: "Workload", Link: toWorkload(cell)}, {Of: "project", Title: "Project", Link: toProject(cell)}},
 			Values: []board.Column{
 				{Title: "To give back, " + unitName, Unit: unit, Decimals: decimals},
 				{Title: "Asked, each", Unit: unit, Decimals: decimals},

@@ -116,7 +116,7 @@ func ofLimit(top, share string) string {
 
 func busiestTable(selector string) board.Panel {
 	recorded := func(metric, function string) string { return by(function, perContainer, series(metric, selector)) }
-	top := "topk(20, " + recorded("container:cpu_usage_cores:rate5m", "sum") + ")"
+	top := "topk(20, " + recorded("container:cpu_usage_cores:rate5m", "sum") + " and on (" + perContainer + ") " + recorded("container:memory_working_set_bytes:max", "max") + ")" // a rate outlives its container
 	raw := `container!="", ` + selector
 	limit := "(" + by("sum", perContainer, series("container_spec_cpu_quota", raw)+" / "+series("container_spec_cpu_period", raw)) + " > 0)"
 	return board.Panel{

@@ -77,8 +77,8 @@ func incidentsNow() []board.Panel {
 		firingStat(6, alertsInScope), oomStat(4, project), restartStat(4, project),
 		{
 			Title: "Failed exits, 24 h", Width: 4, Height: 4, Unit: board.Count, Decimals: "0", Thresholds: zeroIsGood(board.Orange),
-			What:    "Containers that ended in 24 hours otherwise than with code 0: by an error, a signal, an OOM kill.",
-			Normal:  "a few signals during releases.",
+			What:    "Containers that ended in 24 hours by an error, a signal nobody asked for, or an OOM kill. What was stopped on purpose does not count.",
+			Normal:  "near 0.",
 			Do:      "the table of exits says whose and why; the exit code is on the exits page.",
 			Queries: []board.Query{{Expr: orZero("round(sum(" + exits(project) + "))"), Legend: "failed exits"}},
 			View:    board.Stat{},
@@ -101,11 +101,11 @@ func firingTable(scope string) board.Panel {
 		Normal: "one row that says that nothing fires.",
 		Do:     "begin with the oldest critical one; the name of the container opens it, the alerts page has the runbooks.",
 		Queries: []board.Query{{
-			Expr: "topk(100, " + since + ") or on () label_replace(vector(1000 * time()), \"alertname\", \"nothing fires\", \"\", \"\")",
+			Expr: orRow("topk(100, "+since+")", "1000 * time()", "nothing fires"),
 		}},
 		View: board.Table{
 			Labels: []board.Column{
-				{Of: "severity", Title: "Severity", Cell: board.Colored, Texts: severityTexts(), Width: 90}, {Of: "alertname", Title: "Alert"},
+				noteColumn(), {Of: "severity", Title: "Severity", Cell: board.Colored, Texts: severityTexts(), Width: 90}, {Of: "alertname", Title: "Alert"},
 				{Of: "project", Title: "Project", Link: toProject(cell)}, {Of: "idc", Title: "IDC"}, {Of: "cluster", Title: "Cluster", Link: toCluster(cell)}, {Of: "node", Title: "Node", Link: toNode(cell)},
 				{Of: "workload", Title: "Workload", Link: toWorkload(cell)}, {Of: "container", Title: "Container", Link: toContainer(cell)},
 			},
@@ -118,7 +118,7 @@ func firingTable(scope string) board.Panel {
 // slotColumns are the columns of the tables of events.
 func slotColumns(more ...board.Column) []board.Column {
 	return append([]board.Column{
-		{Of: "container", Title: "Container", Link: toContainer(cell)},
+		noteColumn(), {Of: "container", Title: "Container", Link: toContainer(cell)},
 		{Of: "workload", Title: "Workload", Link: toWorkload(cell)},
 		{Of: "project", Title: "Project", Link: toProject(cell)},
 		{Of: "node", Title: "Node", Link: toNode(cell)},
@@ -135,7 +135,7 @@ func eventTable(title, what, normal, do, expr, word string, more ...board.Column
 	return board.Panel{
 		Title: title, Width: 12, Height: 8, Unit: board.Count,
 		What: what + " The fifty with most.", Normal: normal, Do: do,
-		Queries: []board.Query{{Expr: orRow("topk(50, round("+by("sum", labels, expr)+"))", "container", word)}},
+		Queries: []board.Query{{Expr: orRow("topk(50, round("+by("sum", labels, expr)+"))", "0", word)}},
 		View: board.Table{
 			Labels: slotColumns(more...),
 			Values: []board.Column{{Title: "Times", Decimals: "0", Cell: board.Colored, Thresholds: zeroIsGood(board.Red)}},
@@ -155,8 +155,8 @@ func restartTable() board.Panel {
 }
 
 func exitTable() board.Panel {
-	return eventTable("Failed exits, 24 h before the end of the range", "Containers that ended otherwise than with code 0, and why: an error, a signal (which a release sends too), an OOM kill.",
-		"signals during releases.", "an error without a release is a crash: the exits page has the code, the log the reason.", exits(project), "none failed", board.Column{Of: "reason", Title: "Reason"})
+	return eventTable("Failed exits, 24 h before the end of the range", "Containers that ended by an error, a signal nobody asked for, or an OOM kill, and how often. What was stopped on purpose does not count.",
+		"one row that says none.", "an error is a crash: the exits page has the code, the log the reason.", exits(project), "none failed", board.Column{Of: "reason", Title: "Reason"})
 }
 
 func unhealthyTable() board.Panel {
@@ -167,7 +167,7 @@ func unhealthyTable() board.Panel {
 		Normal: "one row that says none, and during a release those just started.",
 		Do:     "what was started long ago and is not healthy serves nobody: run its check by hand.",
 		Queries: []board.Query{{
-			Expr: "topk(50, " + since + ") or on () label_replace(vector(1000 * time()), \"container\", \"none is unhealthy\", \"\", \"\")",
+			Expr: orRow("topk(50, "+since+")", "1000 * time()", "none is unhealthy"),
 		}},
 		View: board.Table{
 			Labels: slotColumns(),
@@ -227,12 +227,12 @@ func releaseTable() board.Panel {
 		Normal: "what you released.",
 		Do:     "trouble that begins at a release is most often the release: open the workload, compare before and after, roll back.",
 		Queries: []board.Query{{
-			Expr: "topk(100, " + by("min", "project, workload, container, image", "("+began+" unless on ("+labels+", image) "+before+") and on ("+labels+") "+before) +
-				") or on () label_replace(vector(1000 * time()), \"container\", \"nothing was released\", \"\", \"\")",
+			Expr: orRow("topk(100, "+by("min", "project, workload, container, image", "("+began+" unless on ("+labels+", image) "+before+") and on ("+labels+") "+before)+
+				")", "1000 * time()", "nothing was released"),
 		}},
 		View: board.Table{
 			Labels: []board.Column{
-				{Of: "container", Title: "Container"}, {Of: "workload", Title: "Workload", Link: toWorkload(cell)}, {Of: "project", Title: "Project", Link: toProject(cell)}, {Of: "image", Title: "Image"},
+				noteColumn(), {Of: "container", Title: "Container"}, {Of: "workload", Title: "Workload", Link: toWorkload(cell)}, {Of: "project", Title: "Project", Link: toProject(cell)}, {Of: "image", Title: "Image"},
 			},
 			Values: []board.Column{{Title: "First seen", Unit: board.UnixMillis}},
 			Sort:   "First seen",

@@ -22,7 +22,7 @@ func node() board.Dashboard {
 		Annotations: marks(alertsOnNodes, `container!="", `+containersOn),
 		Rows: []board.Row{
 			{Title: "Now", Panels: nodeNow()},
-			{Title: "Nodes", Panels: []board.Panel{nodeTable(onNode)}},
+			{Title: "The node", Panels: []board.Panel{nodeTable(onNode, 4)}},
 			{Title: "Consumers", Panels: []board.Panel{cpuConsumers(), memoryConsumers()}},
 			{Title: "Pressure", Panels: nodePressure(onNode)},
 			{Title: "Disks", Panels: disks(onNode)},

@@ -36,12 +36,12 @@ func noPressureText() []board.Text {
 }
 
 // nodeTable has one row per node of a selector: how full it is, what it suffers, whether it is heard.
-func nodeTable(selector string) board.Panel {
+func nodeTable(selector string, height uint32) board.Panel {
 	nodes := nodeCores(selector)
 	stall := by("max", perNode, rate("container_pressure_memory_waiting_seconds_total", `id="/", `+selector))
 	known := by("max", perNode, "last_over_time("+series("machine_cpu_cores", selector)+"["+recently+"])")
 	return board.Panel{
-		Title: "Nodes", Width: 24, Height: 9, Unit: board.Count,
+		Title: "Nodes", Width: 24, Height: height, Unit: board.Count,
 		What: "One row per node: how full it is (everything on it, not only containers), its fullest disk, the share of time something on it waited for memory, its containers, " +
 			"how old its newest acknowledged figures are, how far its clock is off, and since when it was heard last.",
 		Normal: "CPU and memory below three quarters, a lag of one interval, a clock within a second.",
@@ -114,8 +114,8 @@ func disks(selector string) []board.Panel {
 	labels := perNode + ", device"
 	limit := "(" + by("max", labels, series("container_fs_limit_bytes", `id="/", `+selector)) + " > 0)"
 	ahead := share(by("max", labels, "predict_linear("+series("container_fs_usage_bytes", `id="/", `+selector)+"[6h:5m], 24 * 3600)"), limit)
-	note := func(expr, probe string) string {
-		return orWords("topk(10, "+expr+")", "count("+series("machine_cpu_cores", selector)+")", probe, "no file system was read yet")
+	note := func(expr, probe, word string) string {
+		return orWords("topk(10, "+expr+")", "count("+series("machine_cpu_cores", selector)+")", probe, word)
 	}
 	there := "count(" + series("container_fs_usage_bytes", `id="/", `+selector) + ")"
 	return []board.Panel{
@@ -125,7 +125,7 @@ func disks(selector string) []board.Panel {
 			Normal: "below the first dashed line, where Kubernetes begins to remove images.",
 			Do:     "remove images and logs, then move what writes most.",
 			Queries: []board.Query{
-				{Expr: note(diskShares(selector), there), Legend: "{{node}} {{device}}{{note}}"},
+				{Expr: note(diskShares(selector), there, "no file system was read yet"), Legend: "{{node}} {{device}}{{note}}"},
 			},
 			View: board.Timeseries{Marked: board.Threshold},
 		},
@@ -135,7 +135,7 @@ func disks(selector string) []board.Panel {
 			Normal: "as flat as the picture beside it.",
 			Do:     "above the line find what grows now: a log, a writable layer, an image pull.",
 			Queries: []board.Query{
-				{Expr: note(ahead, "("+there+" and on () sum("+ahead+"))"), Legend: "{{node}} {{device}}{{note}}"},
+				{Expr: note(ahead, "sum("+ahead+")", "too short a past: ten minutes are needed"), Legend: "{{node}} {{device}}{{note}}"},
 			},
 			View: board.Timeseries{Marked: board.Threshold},
 		},

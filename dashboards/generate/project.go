@@ -73,7 +73,7 @@ func projectHealth() []board.Panel {
 func workloadTable() board.Panel {
 	sum := func(recorded string) string { return by("sum", perWorkload, series(recorded, project)) }
 	worst := func(recorded string) string { return by("max", perWorkload, series(recorded, project)) }
-	there := "topk(100, " + sum("workload_container:cpu_usage_cores:sum") + ")"
+	there := "topk(100, " + sum("workload_container:cpu_usage_cores:sum") + " and on (" + perWorkload + ") " + sum("workload_container:containers:count") + ")" // a rate outlives its container
 	of := func(expr string) string { return "(" + expr + ") and on (" + perWorkload + ") " + there }
 	return board.Panel{
 		Title: "Workloads", Width: 24, Height: 10, Unit: board.Count,
@@ -155,9 +155,9 @@ func quota() board.Panel {
 		What:    "Use of Kubernetes' resource quotas by namespace and resource, twenty fullest.",
 		Normal:  "below nine tenths; one row that says none where there is no quota.",
 		Do:      "at 100 % new pods are refused: ask for more, or give back what is not used.",
-		Queries: []board.Query{{Expr: orRow("topk(20, "+found+")", "resource", "no quota")}},
+		Queries: []board.Query{{Expr: orRow("topk(20, "+found+")", "0", "no quota here")}},
 		View: board.Table{
-			Labels: []board.Column{{Of: "namespace", Title: "Namespace"}, {Of: "resource", Title: "Resource"}},
+			Labels: []board.Column{noteColumn(), {Of: "namespace", Title: "Namespace"}, {Of: "resource", Title: "Resource"}},
 			Values: []board.Column{{Title: "Used", Unit: board.Ratio, Decimals: "0", Cell: board.Gauge, Thresholds: good(closeLimit, fullQuota)}},
 			Sort:   "Used",
 		},

@@ -104,10 +104,13 @@ func orWords(expr, present, probe, note string) string {
 	return fmt.Sprintf(`%s or on () label_replace(0 * %s unless on () %s, "note", "%s", "", "")`, expr, present, probe, note)
 }
 
-// orRow is for tables of what is rarely there: instead of "No data" one row says that nothing is.
-func orRow(expr, label, word string) string {
-	return fmt.Sprintf(`%s or on () label_replace(vector(0), "%s", "%s", "", "")`, expr, label, word)
+// orRow is for tables of what is rarely there: instead of "No data" one row says, in the column note, that nothing is.
+func orRow(expr, value, word string) string {
+	return fmt.Sprintf(`%s or on () label_replace(vector(%s), "note", "%s", "", "")`, expr, value, word)
 }
+
+// noteColumn is there while orRow says something.
+func noteColumn() board.Column { return board.Column{Of: "note", Title: "Note"} }
 
 // until stands in for what is recorded every few minutes, before it has been for the first time.
 func until(recorded, now string) string { return fmt.Sprintf("(%s or %s)", recorded, now) }

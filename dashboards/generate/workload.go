@@ -130,6 +130,7 @@ func replicaUse() []board.Panel {
 	cpuRank := by("sum", replica, "rate("+series("container_cpu_usage_seconds_total", ofWorkload)+"[$__range] @ end())")
 	held := series("container_memory_unreclaimable_bytes", ofWorkload)
 	heldRank := by("max", replica, "avg_over_time("+held+"[$__range] @ end())")
+	grown := "(time() - " + by("max", replica, series("container_start_time_seconds", ofWorkload)) + " > 1800)" // before that it is the start that is prolonged
 	memoryLimit := limitOf(ofWorkload, "container_spec_memory_limit_bytes")
 	links := []board.Link{to("Open the container", "cont-container", label, []string{"node", "container"}, "idc", "cluster", "project")}
 	return []board.Panel{
@@ -164,11 +165,11 @@ func replicaUse() []board.Panel {
 		},
 		{
 			Title: "Memory in 4 hours, and limit", Width: 12, Height: 8, Unit: board.Bytes,
-			What:   "Where memory that cannot be taken back will be in 4 hours if it goes on as in the last one, ten highest at every moment. Dashed red: the lowest limit.",
-			Normal: "about as high as now; a warm-up after a start looks like a leak for an hour.",
+			What:   "Where memory that cannot be taken back will be in 4 hours if it goes on as in the last one, ten highest at every moment, of those started half an hour ago or more. Dashed red: the lowest limit.",
+			Normal: "about as high as now; a warm-up looks like a leak for an hour.",
 			Do:     "above the red line for more than an hour: it will be killed, raise the limit and look for the leak.",
 			Queries: []board.Query{
-				{Expr: "topk(10, clamp_min(" + by("max", replica, "predict_linear("+held+"[1h], 4 * 3600)") + ", 0))", Legend: "{{name}} {{node}}"},
+				{Expr: orWords("topk(10, clamp_min("+by("max", replica, "predict_linear("+held+"[1h], 4 * 3600)")+" and on ("+replica+") "+grown+", 0))", "count("+held+")", "count("+grown+")", ": started less than half an hour ago"), Legend: "{{name}} {{node}}{{note}}"},
 				askedFor(memoryLimit, "limit", board.Limit),
 			},
 			View: board.Timeseries{Links: links},
