@@ -53,10 +53,10 @@ func unarmedAndNoisy(t *testing.T, p *tab, _ *scriptedAPI) {
 	}
 	p.do(chromedp.Click(`.noisy summary`))
 	p.wait(`document.querySelectorAll('.noisy li').length === 2`)
-	if got := p.text(`document.querySelector('.noisy li').innerText`); got != "Flaps warning: fired 40×, 38 shorter than 5 min, never acted on: nobody made a silence while it fired; last 2 h ago" {
+	if got := p.text(`document.querySelector('.noisy li').innerText`); got != "Flaps warning: fired 40×, 38 shorter than 5 min, never acted on: no silence, acknowledgement or release; last 2 h ago" {
 		t.Errorf("of the noisiest rule the page says %q", got)
 	}
-	if got := p.text(`document.querySelector('.noisy').innerText`); !strings.Contains(got, "<script>") || !strings.Contains(got, "silenced 2 of them") {
+	if got := p.text(`document.querySelector('.noisy').innerText`); !strings.Contains(got, "<script>") || !strings.Contains(got, "of them 2 silenced, 1 followed by a release") {
 		t.Errorf("of noisy rules the page says %q", got)
 	}
 	p.do(chromedp.SendKeys(`input[type=search]`, "nothing-like-it"))

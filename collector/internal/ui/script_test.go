@@ -96,7 +96,7 @@ func (s *scriptedAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/api/alerts/noise":
 		answer(w, map[string]any{"rules": []map[string]any{
 			{"rule": "Flaps", "severity": "warning", "fired": 40, "short": 38, "silenced": 0, "neverActed": true, "lastFired": time.Now().Add(-2 * time.Hour)},
-			{"rule": hostile, "severity": "critical", "fired": 3, "short": 0, "silenced": 2, "neverActed": false, "lastFired": time.Now().Add(-3 * time.Hour)},
+			{"rule": hostile, "severity": "critical", "fired": 3, "short": 0, "silenced": 2, "released": 1, "neverActed": false, "lastFired": time.Now().Add(-3 * time.Hour)},
 		}})
 	case "/api/nodes":
 		answer(w, []map[string]any{

@@ -52,7 +52,8 @@ export function noisyRules() {
   return fold;
 }
 
-function noise({ rule, severity, fired, short, silenced, neverActed, lastFired }) {
-  const acted = neverActed ? 'never acted on: nobody made a silence while it fired' : `silenced ${silenced} of them`;
+function noise({ rule, severity, fired, short, silenced = 0, acknowledged = 0, released = 0, neverActed, lastFired }) {
+  const answers = [[silenced, 'silenced'], [acknowledged, 'acknowledged'], [released, 'followed by a release']];
+  const acted = neverActed ? 'never acted on: no silence, acknowledgement or release' : `of them ${answers.filter(([n]) => n).map(([n, how]) => `${n} ${how}`).join(', ')}`;
   return el('li', {}, el('strong', {}, cut(rule, 80)), ` ${severity || 'none'}: fired ${fired}×, ${short} shorter than 5 min, ${acted}; last ${ago(Date.parse(lastFired))}`);
 }
