@@ -160,6 +160,9 @@ func TestAFullSpoolDiskLosesNothing(t *testing.T) {
 }
 
 func TestAReadOnlySpoolDiskLosesNothing(t *testing.T) {
+	if _, long := rounds(t); !long {
+		t.Skip("takes a quarter of a minute: make chaos; a test of the spool shows the same without an agent")
+	}
 	ill(t, "the spool's disk read-only and back", func(t *testing.T, a *agent) func() {
 		// A mount becomes read-only for those who open files from then on: the agent starts anew on it.
 		if err := syscall.Mount(a.cfg.Dir, a.cfg.Dir, "", syscall.MS_BIND, ""); err != nil {
@@ -180,18 +183,14 @@ func TestAReadOnlySpoolDiskLosesNothing(t *testing.T) {
 
 // A spool with a torn end and damage in its middle: what was hit is counted, to the sample, the rest is delivered.
 func TestADamagedSpoolLosesWhatWasHitAndCountsIt(t *testing.T) {
-	_, long := rounds(t)
-	if !long {
-		t.Parallel()
+	if _, long := rounds(t); !long {
+		t.Skip("takes a quarter of a minute: make chaos; tests of the spool show the same without an agent")
 	}
 	c := newCollector(t)
 	between := newFaulty(t, c.url)
 	a := newAgent(t, 10*time.Second, between.URL+"/api/v1/write")
 	a.cfg.MaxBytes = 256 << 10 // segments of 32 KiB
-	lasts := 4 * time.Second
-	if long {
-		lasts = 12 * time.Second
-	}
+	const lasts = 12 * time.Second
 	c.start()
 	c.waitReady()
 	between.set("down")
@@ -219,11 +218,9 @@ func TestADamagedSpoolLosesWhatWasHitAndCountsIt(t *testing.T) {
 	c.killLast()
 	got := c.verify(a)
 	counted := a.dropped[strings.TrimPrefix(between.URL, "http://")+" spool_corrupt"]
-	if long {
-		fmt.Printf(tableHead, "")
-		row(fmt.Sprintf("%d segments, 2 damaged, 1 torn", len(segments)), got)
-		fmt.Printf("counted as spool_corrupt: %d samples, %d of them of the presence series\n", counted, counted-got.lost)
-	}
+	fmt.Printf(tableHead, "")
+	row(fmt.Sprintf("%d segments, 2 damaged, 1 torn", len(segments)), got)
+	fmt.Printf("counted as spool_corrupt: %d samples, %d of them of the presence series\n", counted, counted-got.lost)
 	batches := got.lost / series
 	if got.lost == 0 || counted != batches*(series+1) || got.double+got.wrong+got.disordered > 0 {
 		t.Fatalf("expected, stored, lost, double, wrong, disordered: %v, but the agent counted %v", got, a.dropped)
@@ -245,20 +242,16 @@ func damage(t *testing.T, path string, at int64, bytes int) {
 
 // Beyond the spool's bound exactly what the policy says is dropped, and the counters equal the loss.
 func TestBeyondTheBoundThePolicyDropsAndCounts(t *testing.T) {
+	if _, long := rounds(t); !long {
+		t.Skip("takes half a minute: make chaos; tests of the spool show the same without an agent")
+	}
 	for _, policy := range []spool.Policy{spool.DropOldest, spool.DropNewest} {
 		t.Run(string(policy), func(t *testing.T) {
-			_, long := rounds(t)
-			if !long {
-				t.Parallel()
-			}
 			c := newCollector(t)
 			between := newFaulty(t, c.url)
 			a := newAgent(t, 10*time.Second, between.URL+"/api/v1/write")
 			a.cfg.MaxBytes, a.cfg.WhenFull, a.cfg.Plain = 512<<10, policy, true
-			lasts := 5 * time.Second
-			if long {
-				lasts = 15 * time.Second
-			}
+			const lasts = 15 * time.Second
 			c.start()
 			c.waitReady()
 			between.set("down")
@@ -272,11 +265,9 @@ func TestBeyondTheBoundThePolicyDropsAndCounts(t *testing.T) {
 			got := c.verify(a)
 			receiver := strings.TrimPrefix(between.URL, "http://")
 			counted, dropped := a.dropped[receiver+" spool_full"], got.lost/series+len(a.refused)
-			if long {
-				fmt.Printf(tableHead, "")
-				row(fmt.Sprintf("512 KiB full, %s", policy), got)
-				fmt.Printf("%d batches dropped, %d samples counted, %d in the batches\n", dropped, counted, dropped*(series+1))
-			}
+			fmt.Printf(tableHead, "")
+			row(fmt.Sprintf("512 KiB full, %s", policy), got)
+			fmt.Printf("%d batches dropped, %d samples counted, %d in the batches\n", dropped, counted, dropped*(series+1))
 			if dropped == 0 || counted != dropped*(series+1) || total(a.dropped) != counted || got.double+got.wrong+got.disordered > 0 {
 				t.Fatalf("%d batches dropped, the agent counted %v; expected, stored, lost, double, wrong, disordered: %v", dropped, a.dropped, got)
 			}
