@@ -26,9 +26,10 @@ RUNFLAGS     ?=
 KUBERNETES ?= $(or $(PLIMSOLL_CACHE),$(HOME)/.cache/plimsoll)/kubernetes-v1.34.4
 
 # make bench-agent: how many containers, how many of a hundred of them busy, for how long each process is measured, which peers (a part of
-# their names; none: no peer).
+# their names; none: no peer). BENCH_BARE=1 takes cgroups of its own instead of Docker's containers, where others start theirs all the time.
 BENCH_CONTAINERS ?= 100
 BENCH_BUSY       ?= 0%
+BENCH_BARE       ?=
 BENCH_SECONDS    ?= 60
 BENCH_PEERS      ?=
 
@@ -39,7 +40,7 @@ export FUZZ_SECONDS ?= 60
 export FUZZ_ONLY    ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-kubernetes-cgroup2 show-join show-swarm show-event-latency show-quiet show-alerts show-rules-10k show-panels-10k show-exits show-podman show-hostile show-ui-10k show-start bench-agent clean help chaos fuzz show-history show-wire show-backlog bench-collector
+.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-kubernetes-cgroup2 show-join show-swarm show-event-latency show-quiet show-alerts show-rules-10k show-panels-10k show-exits show-churn show-podman show-hostile show-ui-10k show-start bench-agent clean help chaos fuzz show-history show-wire show-backlog bench-collector
 
 build: ## build bin/plimsoll-agent and bin/plimsoll-collector
 	go build -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/plimsoll-agent ./agent
@@ -105,12 +106,21 @@ show-ui-10k: build ## open the pages over 10,000 containers in a real collector 
 show-hostile: ## what bombs, slow and half-open connections, garbage, huge queries and wrong tokens do to memory and to others' latency (3 min)
 	PLIMSOLL_SHOW=hostile go test ./collector/e2e -count=1 -timeout 10m -run TestHostile
 
+show-churn: ## a minute of births and deaths, as fast as the engine can and 20 cgroups a second beside: all counted, nothing held afterwards (root, Docker)
+	PLIMSOLL_SHOW=exits go test -v -count=1 -timeout 10m -run TestChurn ./collector/e2e
+
 show-podman: ## the agent beside a real Podman through its Docker-compatible API (a minute; root, Debian packages podman and conmon)
 	PLIMSOLL_SHOW=podman go test -v -count=1 -timeout 10m -run TestPodman ./collector/e2e
 
 bench-agent: build ## measure what the agent costs on BENCH_CONTAINERS containers, BENCH_BUSY of them busy, beside bare reads, cAdvisor and Netdata: ten minutes, as root
-	PLIMSOLL_BENCH_CONTAINERS=$(BENCH_CONTAINERS) PLIMSOLL_BENCH_BUSY=$(BENCH_BUSY) PLIMSOLL_BENCH_SECONDS=$(BENCH_SECONDS) PLIMSOLL_BENCH_PEERS=$(BENCH_PEERS) \
+	PLIMSOLL_BENCH_CONTAINERS=$(BENCH_CONTAINERS) PLIMSOLL_BENCH_BUSY=$(BENCH_BUSY) PLIMSOLL_BENCH_BARE=$(BENCH_BARE) PLIMSOLL_BENCH_SECONDS=$(BENCH_SECONDS) PLIMSOLL_BENCH_PEERS=$(BENCH_PEERS) \
 	  go test -run '^$$' -bench 'Cost|HotPath' -benchtime 1x -timeout 30m -v ./agent/bench
+
+show-churn: build ## let 4,000 containers come and go beside the agent (cgroups v1, a stand-in for the engine) and watch what it holds: four minutes, as root
+	PLIMSOLL_BENCH_CONTAINERS=4000 go test -run '^$$' -bench Churn -benchtime 1x -timeout 20m -v ./agent/bench
+
+show-limit: build ## give the agent a third of the CPU time it takes on 300 containers and watch what it leaves out: four minutes, as root
+	PLIMSOLL_BENCH_CONTAINERS=300 PLIMSOLL_BENCH_BUSY=10% go test -run '^$$' -bench Limit -benchtime 1x -timeout 20m -v ./agent/bench
 
 show-start: build ## start the agent beside 1,000 containers (cgroups v1, a stand-in for the engine): time, CPU and how late the machine wakes others; as root
 	PLIMSOLL_BENCH_CONTAINERS=1000 go test -run '^$$' -bench Start -benchtime 1x -v ./agent/bench

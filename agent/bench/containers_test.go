@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 )
 
@@ -19,12 +21,65 @@ type live struct {
 	State struct{ Pid int }
 }
 
+type job struct{ name, script string }
+
 // work is what busy containers do, in turn: a little all the time, a burst of CPU every few seconds, and writing to disk. One takes about
 // 1 % of a CPU, so that a hundred of them leave the machine room.
-var work = [...]struct{ name, script string }{
+var work = [...]job{
 	{"steady", "while :; do i=0; while [ $i -lt 4000 ]; do i=$((i+1)); done; sleep 1; done"},
 	{"bursty", "while :; do i=0; while [ $i -lt 80000 ]; do i=$((i+1)); done; sleep 7; done"},
 	{"writing", "while :; do dd if=/dev/zero of=/tmp/x bs=64k count=8 conv=fsync 2> /dev/null; sleep 3; done"},
+}
+
+// fleet is the containers that are measured.
+type fleet struct {
+	containers int
+	flags      []string      // of the agent, to see them
+	comings    *atomic.Int64 // containers that have started or ended meanwhile, anybody's
+}
+
+// run brings up the containers of a run.
+func run(b *testing.B, s settings) fleet {
+	if s.bare {
+		return runBare(b, s)
+	}
+	return fleet{containers: runMix(b, s), comings: follow(b)}
+}
+
+// runBare makes cgroups with a process each, as a container has them, in a tree that only our agent looks at: on a machine where others start
+// containers all the time nothing else can be measured in peace. There are no peers in it, and no networks.
+func runBare(b *testing.B, s settings) fleet {
+	tree, ids := newBareTree(b), containerIDs(s.containers)
+	for i, id := range ids {
+		tree.make(b, id)
+		into := ""
+		for _, top := range tree.tops {
+			into += "echo $$ > " + filepath.Join(top, "docker", id, "cgroup.procs") + "; "
+		}
+		script := "exec sleep 1000000"
+		if w := s.workOf(i); w != nil {
+			script = strings.ReplaceAll(w.script, "/tmp/x", filepath.Join(b.TempDir(), "x"))
+		}
+		cmd := exec.Command("busybox", "sh", "-c", into+script)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+		if err := cmd.Start(); err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() {
+			syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+			cmd.Wait()
+		})
+	}
+	engine := startStub(b, ids)
+	return fleet{containers: len(ids), comings: new(atomic.Int64), flags: []string{"--root.cgroup=" + tree.root, "--docker.host=" + engine.address, "--docker.stats=never", "--kubernetes=off"}}
+}
+
+// workOf is what the container of that number does, nil where it idles.
+func (s settings) workOf(i int) *job {
+	if (i+1)*s.busy/100 == i*s.busy/100 { // the busy ones are spread evenly
+		return nil
+	}
+	return &work[i*s.busy/100%len(work)]
 }
 
 // runMix brings the machine to the given number of containers without a network, so many of a hundred busy, and returns how many run in
@@ -47,18 +102,17 @@ func runMix(b *testing.B, s settings) int {
 			started = started[n:]
 		}
 	})
-	run := func(name string, command ...string) {
+	launch := func(name string, command ...string) {
 		if !there[name] {
 			docker(b, append([]string{"run", "-d", "--name", name, "--network", "none", image}, command...)...)
 			started = append(started, name)
 		}
 	}
 	for i := range s.containers {
-		if (i+1)*s.busy/100 > i*s.busy/100 { // spread evenly
-			w := work[i*s.busy/100%len(work)]
-			run(fmt.Sprintf("bench-%s-%d", w.name, i), "sh", "-c", w.script)
+		if w := s.workOf(i); w != nil {
+			launch(fmt.Sprintf("bench-%s-%d", w.name, i), "sh", "-c", w.script)
 		} else {
-			run(fmt.Sprintf("bench-idle-%d", i), "sleep", "1000000")
+			launch(fmt.Sprintf("bench-idle-%d", i), "sleep", "1000000")
 		}
 	}
 	return len(docker(b, "ps", "-q"))

@@ -30,11 +30,12 @@ type figures struct {
 // are far larger, follow one after another.
 func BenchmarkCost(b *testing.B) {
 	s := readSettings(b)
-	containers := runMix(b, s)
+	all := run(b, s)
+	containers := all.containers
 	settle := func() { time.Sleep(interval) } // the start, and a reading of everything
 	var table []figures
 	b.Run("agent_and_floor", func(b *testing.B) {
-		agent := startAgent(b, s)
+		agent := startAgent(b, s, all.flags)
 		settle()
 		reads, err := readsOf(agent.pid())
 		if err != nil {
@@ -46,11 +47,10 @@ func BenchmarkCost(b *testing.B) {
 		floor.stop(b)
 		var agentTook, floorTook []time.Duration
 		disturbed, most := 0, 4*int(s.lasts/interval)
-		comings := follow(b)
 		for len(agentTook) < int(s.lasts/interval) && disturbed < most {
-			before := comings.Load()
+			before := all.comings.Load()
 			took, least := agent.turn(b), floor.turn(b)
-			if comings.Load() != before {
+			if all.comings.Load() != before {
 				disturbed++
 				continue
 			}
@@ -66,7 +66,7 @@ func BenchmarkCost(b *testing.B) {
 		b.ReportMetric(0, "ns/op")
 	})
 	peer := func(name string, contend func(b *testing.B) (*process, string)) {
-		if !s.wants(name) {
+		if !s.wants(name) || s.bare {
 			return
 		}
 		b.Run(strings.ReplaceAll(name, " ", "_"), func(b *testing.B) {
@@ -141,7 +141,7 @@ func render(table []figures) string {
 }
 
 // startAgent runs the agent as it is installed: all defaults, shipping to a collector stand-in in this process.
-func startAgent(b *testing.B, s settings) *process {
+func startAgent(b *testing.B, s settings, flags []string) *process {
 	var requests, bytes atomic.Int64
 	collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n, _ := io.Copy(io.Discard, r.Body)
@@ -155,8 +155,8 @@ func startAgent(b *testing.B, s settings) *process {
 			b.Error("the agent shipped nothing")
 		}
 	})
-	return start(b, exec.Command(s.agent, "run", "--remote-write.url="+collector.URL+"/api/v1/write", "--listen=127.0.0.1:0",
-		"--data-dir="+b.TempDir(), "--idc=bench", "--cluster=bench"))
+	return start(b, exec.Command(s.agent, append([]string{"run", "--remote-write.url=" + collector.URL + "/api/v1/write", "--listen=127.0.0.1:0",
+		"--data-dir=" + b.TempDir(), "--idc=bench", "--cluster=bench"}, flags...)...))
 }
 
 func startFloor(b *testing.B, reads []string) (*process, string) {

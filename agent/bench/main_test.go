@@ -31,6 +31,7 @@ func TestMain(m *testing.M) {
 type settings struct {
 	containers int           // containers that run meanwhile
 	busy       int           // how many of a hundred of them work, the others idle
+	bare       bool          // cgroups of our own instead of the engine's containers
 	lasts      time.Duration // for which each process is measured
 	agent      string        // the agent's binary
 	cadvisor   string        // the cAdvisor peer's binary, see .ci/peers/cadvisor
@@ -41,6 +42,7 @@ func readSettings(b *testing.B) settings {
 	cache, _ := os.UserCacheDir()
 	s := settings{
 		containers: number(b, "PLIMSOLL_BENCH_CONTAINERS", 100, 1, 10_000),
+		bare:       os.Getenv("PLIMSOLL_BENCH_BARE") != "",
 		busy:       number(b, "PLIMSOLL_BENCH_BUSY", 0, 0, 100),
 		lasts:      time.Duration(number(b, "PLIMSOLL_BENCH_SECONDS", 60, 15, 3600)) * time.Second,
 		agent:      text("PLIMSOLL_BENCH_AGENT", "../../bin/plimsoll-agent"),

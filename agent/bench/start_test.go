@@ -1,18 +1,11 @@
 package bench_test
 
 import (
-	"crypto/sha256"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"io/fs"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -21,114 +14,20 @@ import (
 
 	"github.com/VictoriaMetrics/VictoriaMetrics/lib/prompb"
 	"github.com/klauspost/compress/snappy"
+
+	"github.com/plimsoll/plimsoll/agent/internal/shed"
 )
-
-// deep is where the cgroups of BenchmarkStart are: deeper than agents look for containers, so that no other one on this machine meets them.
-const deep = "plimsoll-start/1/2/3/4/5/6/7/8/9"
-
-// bareCgroups makes cgroups of so many containers in every hierarchy, and a folder that shows them as a tree of their own.
-func bareCgroups(b *testing.B, n int) (root string, ids []string) {
-	b.Helper()
-	for i := range n {
-		ids = append(ids, fmt.Sprintf("%x", sha256.Sum256(fmt.Append(nil, i))))
-	}
-	const tree = "/sys/fs/cgroup"
-	if _, err := os.Stat(filepath.Join(tree, "cgroup.controllers")); err == nil {
-		b.Skip("the tree is cgroup v2: a cgroup nine levels down has no controllers")
-	}
-	root = b.TempDir()
-	for _, hierarchy := range []string{"cpu", "cpuacct", "memory", "pids", "blkio", "unified"} {
-		mount, err := filepath.EvalSymlinks(filepath.Join(tree, hierarchy))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			b.Fatal(err)
-		}
-		top := filepath.Join(mount, deep)
-		b.Cleanup(func() { removeCgroups(filepath.Join(mount, strings.SplitN(deep, "/", 2)[0])) })
-		for _, id := range ids {
-			if err := os.MkdirAll(filepath.Join(top, "docker", id), 0o755); err != nil {
-				b.Skipf("make cgroups, as root: %v", err)
-			}
-		}
-		if err := os.Symlink(top, filepath.Join(root, hierarchy)); err != nil {
-			b.Fatal(err)
-		}
-	}
-	return root, ids
-}
-
-// removeCgroups removes a cgroup and all below it. The kernel's files in them are no obstacle, and no rmdir for them.
-func removeCgroups(dir string) {
-	entries, _ := os.ReadDir(dir)
-	for _, e := range entries {
-		if e.IsDir() {
-			removeCgroups(filepath.Join(dir, e.Name()))
-		}
-	}
-	os.Remove(dir)
-}
-
-// stubEngine answers like a Docker engine in which these containers run, and returns its socket.
-func stubEngine(b *testing.B, ids []string) string {
-	b.Helper()
-	began := time.Now().Add(-time.Hour).UTC().Format(time.RFC3339Nano)
-	running := func(w http.ResponseWriter, id string) {
-		json.NewEncoder(w).Encode(map[string]any{
-			"Id": id, "Name": "/c-" + id[:8], "Created": began, "Image": "sha256:" + id, "State": map[string]any{"Status": "running", "Running": true, "StartedAt": began},
-			"Config":     map[string]any{"Image": "app:1", "Labels": map[string]string{"com.docker.compose.project": "shop", "com.docker.compose.service": "c-" + id[:8]}},
-			"HostConfig": map[string]any{"NetworkMode": "none"},
-		})
-	}
-	mux := http.NewServeMux()
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		path := r.URL.Path
-		if strings.HasPrefix(path, "/v1.") {
-			_, path, _ = strings.Cut(path[1:], "/")
-			path = "/" + path
-		}
-		w.Header().Set("Api-Version", "1.41")
-		w.Header().Set("Content-Type", "application/json")
-		switch {
-		case path == "/_ping":
-			fmt.Fprint(w, "OK")
-		case path == "/version":
-			fmt.Fprint(w, `{"Version":"20.10","ApiVersion":"1.41","MinAPIVersion":"1.12"}`)
-		case path == "/info":
-			fmt.Fprint(w, `{"ID":"stub","ServerVersion":"20.10","CgroupDriver":"cgroupfs"}`)
-		case path == "/events":
-			w.(http.Flusher).Flush()
-			<-r.Context().Done()
-		case path == "/containers/json":
-			var all []map[string]any
-			for _, id := range ids {
-				all = append(all, map[string]any{"Id": id, "Names": []string{"/c-" + id[:8]}, "State": "running"})
-			}
-			json.NewEncoder(w).Encode(all)
-		case strings.HasPrefix(path, "/containers/") && strings.HasSuffix(path, "/json"):
-			running(w, strings.Split(path, "/")[2])
-		default:
-			http.NotFound(w, r)
-		}
-	})
-	socket := filepath.Join(b.TempDir(), "docker.sock")
-	l, err := net.Listen("unix", socket)
-	if err != nil {
-		b.Fatal(err)
-	}
-	server := &http.Server{Handler: mux}
-	go server.Serve(l)
-	b.Cleanup(func() { server.Close() })
-	return "unix://" + socket
-}
 
 // BenchmarkStart starts the agent beside a thousand containers, their cgroups real and empty, and tells how long it takes until all are read, how
 // much CPU time that costs, the most of a CPU it held for a tenth of a second and for a second, and how late the machine woke another process meanwhile.
 func BenchmarkStart(b *testing.B) {
 	s := readSettings(b)
-	root, ids := bareCgroups(b, s.containers)
-	engine := stubEngine(b, ids)
+	ids := containerIDs(s.containers)
+	tree := newBareTree(b)
+	for _, id := range ids {
+		tree.make(b, id)
+	}
+	engine := startStub(b, ids)
 	late := func(lasts time.Duration, until func() bool) (worst time.Duration) {
 		for began := time.Now(); time.Since(began) < lasts && !until(); {
 			before := time.Now()
@@ -144,7 +43,7 @@ func BenchmarkStart(b *testing.B) {
 	b.Cleanup(receiver.Close)
 	began := time.Now()
 	p := start(b, exec.Command(s.agent, "run", "--remote-write.url="+receiver.URL+"/api/v1/write", "--remote-write.compression=snappy", "--listen=", "--data-dir="+b.TempDir(), "--idc=bench", "--cluster=bench",
-		"--root.cgroup="+root, "--docker.host="+engine, "--docker.stats=never", "--kubernetes=off"))
+		"--root.cgroup="+tree.root, "--docker.host="+engine.address, "--docker.stats=never", "--kubernetes=off"))
 	type point struct{ at, cpu time.Duration }
 	var points []point
 	done := make(chan struct{})
@@ -186,10 +85,24 @@ func BenchmarkStart(b *testing.B) {
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// seen is a receiver that counts the containers it is told of.
+// seen is a receiver that counts the containers it is told of, and knows what the agent leaves out.
 type seen struct {
-	mu  sync.Mutex
-	ids map[string]bool
+	mu   sync.Mutex
+	ids  map[string]bool
+	left map[string]bool // plimsoll_agent_shedding; nil: nobody asks
+}
+
+// leftOut lists what the agent leaves out, in the order of shedding.
+func (s *seen) leftOut() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var left []string
+	for w := range shed.Works {
+		if s.left[w.String()] {
+			left = append(left, w.String())
+		}
+	}
+	return strings.Join(left, " ")
 }
 
 func (s *seen) count() int {
@@ -212,10 +125,18 @@ func (s *seen) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, series := range message.Timeseries {
+		shedding, what := false, ""
 		for _, l := range series.Labels {
+			shedding = shedding || l.Name == "__name__" && l.Value == "plimsoll_agent_shedding"
+			if l.Name == "what" {
+				what = strings.Clone(l.Value)
+			}
 			if l.Name == "id" && strings.HasPrefix(l.Value, "/docker/") {
 				s.ids[strings.Clone(l.Value)] = true
 			}
+		}
+		if shedding && s.left != nil {
+			s.left[what] = series.Samples[0].Value == 1
 		}
 	}
 	w.WriteHeader(http.StatusNoContent)
