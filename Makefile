@@ -40,7 +40,7 @@ export FUZZ_SECONDS ?= 60
 export FUZZ_ONLY    ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-kubernetes-cgroup2 show-join show-swarm show-event-latency show-quiet show-alerts show-rules-10k show-panels-10k show-exits show-churn show-podman show-hostile show-ui-10k show-start bench-agent clean help chaos fuzz show-history show-wire show-backlog bench-collector
+.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-kubernetes-cgroup2 show-join show-swarm show-event-latency show-quiet show-alerts show-rules-10k show-panels-10k show-exits show-churn show-podman show-hostile show-ui-10k show-start show-growth show-limit bench-agent clean help chaos fuzz show-history show-wire show-backlog bench-collector
 
 build: ## build bin/plimsoll-agent and bin/plimsoll-collector
 	go build -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/plimsoll-agent ./agent
@@ -116,7 +116,7 @@ bench-agent: build ## measure what the agent costs on BENCH_CONTAINERS container
 	PLIMSOLL_BENCH_CONTAINERS=$(BENCH_CONTAINERS) PLIMSOLL_BENCH_BUSY=$(BENCH_BUSY) PLIMSOLL_BENCH_BARE=$(BENCH_BARE) PLIMSOLL_BENCH_SECONDS=$(BENCH_SECONDS) PLIMSOLL_BENCH_PEERS=$(BENCH_PEERS) \
 	  go test -run '^$$' -bench 'Cost|HotPath' -benchtime 1x -timeout 30m -v ./agent/bench
 
-show-churn: build ## let 4,000 containers come and go beside the agent (cgroups v1, a stand-in for the engine) and watch what it holds: four minutes, as root
+show-growth: build ## let 4,000 containers come and go beside the agent (cgroups v1, a stand-in for the engine) and watch what it holds: four minutes, as root
 	PLIMSOLL_BENCH_CONTAINERS=4000 go test -run '^$$' -bench Churn -benchtime 1x -timeout 20m -v ./agent/bench
 
 show-limit: build ## give the agent a third of the CPU time it takes on 300 containers and watch what it leaves out: four minutes, as root
