@@ -182,6 +182,7 @@ func attempts() []attempt {
 	get("projects", "/api/project-map?format=json")
 	get("project map, formats given twice", "/api/project-map?format=json&format=yaml")
 	get("capacity", "/api/capacity/utilization")
+	get("acknowledgements", "/api/alerts/acknowledgements")
 	get("the page's list of dashboards", "/ui/dashboards.json")
 
 	// Changes.
@@ -205,6 +206,7 @@ func attempts() []attempt {
 	json("end the other's silence", "DELETE", "/api/v2/silence/BANK", "")
 	json("end the other's silence, encoded", "DELETE", "/api/v2/silence/%42ANK/../BANK", "")
 	json("put an alert", "POST", "/api/v2/alerts", `[{"labels":{"alertname":"Forged","project":"bank"}}]`)
+	json("acknowledge for the other", "POST", "/api/alerts/acknowledgements", `{"by":"mallory","labels":{"project":"bank"}}`)
 	json("silence with a slash at the end", "POST", "/api/v2/silences/", silence("", `[`+of("project", "bank", "false", "true")+`]`))
 	json("silence by PUT", "PUT", "/api/v2/silences", silence("", `[`+of("project", "bank", "false", "true")+`]`))
 	add("write", "POST", "/api/v1/write", "\x00", "Content-Encoding", "snappy")
