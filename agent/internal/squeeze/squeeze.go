@@ -1,10 +1,11 @@
-// Package squeeze compresses a remote write request to one zstd frame, in a fifth less space and half the time of an encoder that does not know
-// what it is given.
+// Package squeeze compresses a remote write request to one zstd frame, a quarter smaller than an encoder makes it that does not know what
+// it is given.
 //
 // A batch of an agent is series after series, container after container. A series begins as the same metric of the container
-// before did, and goes on as the series before it did: squeeze looks for repetitions in these two places only, where a general encoder
-// searches tables. The frame is what RFC 8878 says, so that every decoder takes it. What is no request of that kind goes to the
-// general encoder.
+// before did, and goes on as the series before it did: squeeze looks for repetitions in these two places, and for labels that stood
+// anywhere before, where a general encoder finds what its tables still hold. That makes 9.1 bytes of a sample of a real round instead of 12.3,
+// for 0.39 microseconds of CPU time instead of 0.26; the general encoder's level that comes as far takes 1.9. The frame is what RFC 8878
+// says, so that every decoder takes it. What is no request of that kind goes to the general encoder.
 package squeeze
 
 import (
