@@ -117,8 +117,6 @@ func ofLimit(top, share string) string {
 func busiestTable(selector string) board.Panel {
 	recorded := func(metric, function string) string { return by(function, perContainer, series(metric, selector)) }
 	top := "topk(20, " + recorded("container:cpu_usage_cores:rate5m", "sum") + " and on (" + perContainer + ") " + recorded("container:memory_working_set_bytes:max", "max") + ")" // a rate outlives its container
-	raw := `container!="", ` + selector
-	limit := "(" + by("sum", perContainer, series("container_spec_cpu_quota", raw)+" / "+series("container_spec_cpu_period", raw)) + " > 0)"
 	return board.Panel{
 		Title: "Busiest containers", Width: 12, Height: 9, Unit: board.Count,
 		What:   "The 20 containers that use most CPU, over 5 minutes, what that is of their limit, and the share of CPU periods in which they were held back by it.",
@@ -126,7 +124,7 @@ func busiestTable(selector string) board.Panel {
 		Do:     "open the container; throttled above a quarter, raise its limit or its replicas.",
 		Queries: []board.Query{
 			{Expr: top},
-			{Expr: ofLimit(top, top+" / on ("+perContainer+") "+limit)},
+			{Expr: ofLimit(top, top+" / on ("+perContainer+") "+recorded("container:cpu_limit_cores:sum", "sum"))},
 			{Expr: beside(top, recorded("container:cpu_throttled_periods:ratio_rate5m", "max")) + " or 0 * " + top},
 		},
 		View: board.Table{
