@@ -8,6 +8,10 @@ import (
 
 // family is the containers below one parent cgroup, "/docker". The kernel charges CPU time to a cgroup and to all above it in one go, so
 // while the parent's usage stands still none of them has run, and one read does for all in the one-second pass.
+//
+// Where some run all the time each is read. A BPF iterator over the unified tree tells the CPU time of all in one read; tried on 101 cgroups once a
+// second it took 3.8 to 4.9 µs each, where held files took 4.9, 2.4 µs of either the wake-up. That is at most 17 µs of the 185 that reading a
+// container costs in 15 s, on kernels with BTF and for an agent with CAP_BPF and CAP_PERFMON, by a program under another licence: it was left out.
 type family struct {
 	path    string // of the file with the parent's usage
 	members int
