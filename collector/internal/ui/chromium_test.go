@@ -247,18 +247,20 @@ func (p *tab) clean() {
 	}
 }
 
-// shot keeps a picture of what is on the screen in $PLIMSOLL_ARTIFACTS/screenshots. Without that there is nobody to look at it.
+// artifacts is the folder for what people look at after a run; empty when nobody will.
+func artifacts() string { return os.Getenv("PLIMSOLL_ARTIFACTS") }
+
+// shot keeps a picture of what is on the screen among the artifacts.
 func (p *tab) shot(name string) {
 	p.t.Helper()
-	artifacts := os.Getenv("PLIMSOLL_ARTIFACTS")
-	if artifacts == "" {
+	if artifacts() == "" {
 		return
 	}
 	png, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		p.t.Fatalf("screenshot %s: %v", name, err)
 	}
-	dir := filepath.Join(artifacts, "screenshots")
+	dir := filepath.Join(artifacts(), "screenshots")
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		p.t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func TestShowLargeFleet(t *testing.T) {
 	rules, recorded := fleet.record()
 	t.Logf("%d recording rules evaluated over the hour, %d series, in %s", rules, recorded, time.Since(began).Round(time.Second))
 	defer goOn(t, fleet)()
-	time.Sleep(90 * time.Second) // the collector's own evaluations and merges of what came so fast
+	time.Sleep(45 * time.Second) // the collector's own evaluations and merges of what came so fast
 
 	chromium := browser(t)
 	timePaint(t, chromium, collector)
@@ -100,6 +100,10 @@ func timePaint(t *testing.T, browser context.Context, collector string) {
 		}
 	}
 	p.shot("fleet-10k")
+	p.screen(1280, 860)
+	p.media("light")
+	p.settle()
+	p.shot("fleet-10k-light")
 	p.clean()
 }
 
