@@ -91,7 +91,7 @@ func openEyes(cfg config, kept inventory.Ledger, log *slog.Logger, reg *promethe
 		e.close()
 		return nil, err
 	}
-	if e.engine, err = docker.New(docker.Config{Host: cfg.dockerHost, SwarmInterval: time.Duration(cfg.interval), StatsInterval: time.Duration(cfg.interval), ForeignPIDs: cfg.asksAll(), Optional: e.pods != nil, Connected: e.connected, Metrics: reg}, log); err != nil {
+	if e.engine, err = docker.New(docker.Config{Host: cfg.dockerHost, CAFile: cfg.dockerCA, CertFile: cfg.dockerCert, KeyFile: cfg.dockerKey, SwarmInterval: time.Duration(cfg.interval), StatsInterval: time.Duration(cfg.interval), ForeignPIDs: cfg.asksAll(), Optional: e.pods != nil, Connected: e.connected, Metrics: reg}, log); err != nil {
 		e.close()
 		return nil, fmt.Errorf("--docker.host=%s: %w", cfg.dockerHost, err)
 	}

@@ -44,6 +44,9 @@ type config struct {
 	mapEvery     settings.Duration
 	dockerHost   string
 	dockerStats  string
+	dockerCA     string
+	dockerCert   string
+	dockerKey    string
 	kubernetes   string
 	kubeconfig   string
 
@@ -106,6 +109,9 @@ func (cfg *config) flags() *settings.Set {
 	f.StringVar(&cfg.projectMap, "project-map", cfg.projectMap, "`file` that says which project a container belongs to, or collector: ask the collector behind the first --remote-write.url")
 	f.Var(&cfg.mapEvery, "project-map.interval", "`time` between two looks for a new project map")
 	f.StringVar(&cfg.dockerHost, "docker.host", cfg.dockerHost, "`address` of the Docker engine, unix:// or tcp://")
+	f.StringVar(&cfg.dockerCA, "docker.tls.ca", cfg.dockerCA, "PEM `file` with the authorities that may have signed the certificate of an engine on tcp://; with this or the next two the connection is encrypted")
+	f.StringVar(&cfg.dockerCert, "docker.tls.cert", cfg.dockerCert, "PEM `file` with the certificate to show to that engine")
+	f.StringVar(&cfg.dockerKey, "docker.tls.key", cfg.dockerKey, "PEM `file` with its key")
 	f.StringVar(&cfg.dockerStats, "docker.stats", cfg.dockerStats, "ask the engine for the figures of containers, 3 ms each: `auto` (all of an engine that is not on a unix socket, else those without a readable cgroup), always or never")
 	f.StringVar(&cfg.kubernetes, "kubernetes", cfg.kubernetes, "read pods from the API server: `auto` (with a service account or a kubeconfig), on or off")
 	f.StringVar(&cfg.kubeconfig, "kubernetes.kubeconfig", cfg.kubeconfig, "`file` that says where the API server is (default: the service account of the agent's pod)")

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -29,6 +30,7 @@ type pair struct {
 	binary    string
 	data      string
 	interval  time.Duration
+	node      string   // "": node
 	more      []string // arguments of the agent
 }
 
@@ -48,7 +50,7 @@ func (p *pair) agent(t *testing.T) *program {
 	t.Helper()
 	address := freePort(t)
 	a := start(t, "agent", "http://"+address, p.binary, append([]string{"--listen=" + address, "--data-dir=" + p.data,
-		"--remote-write.url=" + p.collector.url + "/api/v1/write", "--interval=" + p.interval.String(), "--idc=" + idc, "--cluster=" + cluster, "--node=" + node}, p.more...)...)
+		"--remote-write.url=" + p.collector.url + "/api/v1/write", "--interval=" + p.interval.String(), "--idc=" + idc, "--cluster=" + cluster, "--node=" + cmp.Or(p.node, node)}, p.more...)...)
 	a.waitReady(t)
 	eventually(t, 30*time.Second, "the agent follows the engine", func() error {
 		if v := a.metric(t, `plimsoll_agent_source_up{source="docker"}`); v != 1 {
@@ -153,8 +155,11 @@ func TestShortLivedContainersCountInFull(t *testing.T) {
 		all.Go(func() {
 			defer func() { <-slots }()
 			loops, sleep := rand.N(60_000), float64(rand.N(1000))/1000
-			if i%4 == 0 {
+			switch i % 4 {
+			case 0:
 				loops, sleep = rand.N(500), 0 // as short as a container can be
+			case 1:
+				loops, sleep = rand.N(500), 0.02
 			}
 			script := fmt.Sprintf("i=0; while [ $i -lt %d ]; do i=$((i+1)); done; sleep %.3f; exit %d", loops, sleep, i%2)
 			args := []string{"run", "--rm", "--network=none", "--cgroup-parent=" + parent, "--label=project=" + project, "--name=" + fmt.Sprintf("%s-%03d", project, i), image, "sh", "-c", script}

@@ -27,8 +27,11 @@ type program struct {
 	done chan struct{}
 }
 
-// binaries builds both programs once for all tests of this package.
+// binaries builds both programs once for all tests of this package, where PLIMSOLL_BINARIES does not say where they are.
 var binaries = sync.OnceValues(func() (dir string, err error) {
+	if dir = os.Getenv("PLIMSOLL_BINARIES"); dir != "" {
+		return dir, nil
+	}
 	if dir, err = os.MkdirTemp("", "plimsoll-e2e-"); err != nil {
 		return "", err
 	}
@@ -44,7 +47,7 @@ var binaries = sync.OnceValues(func() (dir string, err error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if dir, _ := binaries(); dir != "" {
+	if dir, _ := binaries(); dir != "" && os.Getenv("PLIMSOLL_BINARIES") == "" {
 		os.RemoveAll(dir)
 	}
 	os.Exit(code)

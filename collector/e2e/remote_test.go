@@ -1,110 +1,187 @@
 package e2e_test
 
 import (
-	"crypto/sha256"
-	"encoding/json"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	crand "crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"fmt"
-	"net/url"
-	"os/exec"
+	"io"
+	"maps"
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"net"
+	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"testing"
 	"time"
-
-	"github.com/VictoriaMetrics/VictoriaMetrics/lib/prompb"
 )
 
-// peerEngine starts a real engine of Debian and returns the flags with which a collector uses it.
-func peerEngine(t *testing.T, name, address, dir string) (p *program, flags []string) {
+// certificate writes NAME.pem and NAME.key into dir, signed by the authority there, which the first one becomes.
+func certificate(t *testing.T, dir, name string) {
 	t.Helper()
-	binary, err := exec.LookPath(name)
-	require(t, err == nil, name+" is not installed (apt-get install "+name+")")
-	if name == "prometheus" {
-		config := file(t, "prometheus.yml", "global: {scrape_interval: 1m}\n")
-		p = start(t, name, "http://"+address, binary, "--config.file="+config, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address, "--web.enable-remote-write-receiver", "--log.level=error")
+	key, err := ecdsa.GenerateKey(elliptic.P256(), crand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	own := &x509.Certificate{
+		SerialNumber: big.NewInt(rand.Int64()), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: name == "ca", BasicConstraintsValid: true,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}, KeyUsage: x509.KeyUsageDigitalSignature,
+	}
+	parent, signer := own, key
+	if own.IsCA {
+		own.KeyUsage |= x509.KeyUsageCertSign
 	} else {
-		p = start(t, name, "http://"+address, binary, "-httpListenAddr="+address, "-storageDataPath="+filepath.Join(dir, "data"), "-retentionPeriod=1", "-search.latencyOffset=0s", "-loggerLevel=ERROR")
+		pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "ca.pem"), filepath.Join(dir, "ca.key"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		parent, signer = pair.Leaf, pair.PrivateKey.(*ecdsa.PrivateKey)
 	}
-	eventually(t, 30*time.Second, name+" answers", func() error {
-		_, err := get(p.url + "/api/v1/query?query=1")
-		return err
-	})
-	return p, []string{"--engine.write-url=" + p.url + "/api/v1/write", "--engine.query-url=" + p.url}
-}
-
-// TestAnEngineElsewhereKeepsAndAnswers: a real VictoriaMetrics and a real Prometheus in place of the engine inside.
-func TestAnEngineElsewhereKeepsAndAnswers(t *testing.T) {
-	_, binary := buildPrograms(t)
-	for _, name := range []string{"victoria-metrics", "prometheus"} {
-		t.Run(name, func(t *testing.T) {
-			address, dir := freePort(t), t.TempDir()
-			peer, flags := peerEngine(t, name, address, dir)
-			tokens := "tokens:\n"
-			for who, may := range map[string]string{"root": "scopes: [admin]", "shop": "scopes: [read], projects: [shop]"} {
-				tokens += fmt.Sprintf("- {name: %s, sha256: %x, %s}\n", who, sha256.Sum256([]byte(who)), may)
-			}
-			rules := file(t, "rules.yaml", "groups:\n- name: demo\n  interval: 1s\n  rules:\n  - alert: DemoTooMuch\n    expr: demo_total > 4\n")
-			listen := freePort(t)
-			h := &house{program: start(t, "collector", "http://"+listen, binary, append(flags, "--listen="+listen, "--data-dir="+t.TempDir(), "--rules.builtin=false", "--rules="+rules, "--auth.tokens-file="+file(t, "tokens.yaml", tokens))...)}
-			h.waitReady(t)
-			at := time.Now().Truncate(time.Second)
-			h.push(t, "root", at, 204, "project", "shop", "cart")
-			h.push(t, "root", at, 204, "project", "bank", secretWord)
-			eventually(t, 30*time.Second, "both projects are there", func() error {
-				got := h.ask(t, "root", attempt{method: "GET", target: "/api/v1/query?query=demo_total&time=" + fmt.Sprint(at.Unix()+1)}).body
-				if !strings.Contains(got, "cart") || !strings.Contains(got, secretWord) {
-					return fmt.Errorf("%s", got)
-				}
-				return nil
-			})
-			if got, err := get(peer.url + "/api/v1/series?match[]=demo_total"); err != nil || strings.Count(got, `"demo_total"`) != 2 {
-				t.Errorf("the peer has %s (%v)", got, err)
-			}
-			eventually(t, 30*time.Second, "the rule fires", func() error {
-				var alerts []any
-				if err := json.Unmarshal([]byte(h.ask(t, "root", attempt{method: "GET", target: "/api/v2/alerts"}).body), &alerts); err != nil || len(alerts) != 1 {
-					return fmt.Errorf("%d alerts (%v)", len(alerts), err)
-				}
-				return nil
-			})
-			h.tryToRead(t, at)
-			for target, want := range map[string]string{"query?query=demo_total&time=" + fmt.Sprint(at.Unix()+1): `"cart"`, "label/project/values": `["shop"]`, "series?match[]=demo_total": `"cart"`, "labels": `"workload"`} {
-				if got := h.ask(t, "shop", attempt{method: "GET", target: "/api/v1/" + target}); got.code != 200 || !strings.Contains(got.body, want) {
-					t.Errorf("%s: %d %s", target, got.code, got.body)
-				}
-			}
-			if got := h.ask(t, "shop", attempt{method: "GET", target: "/api/exits?since=1h"}); got.code != 200 || !strings.Contains(got.body, `"cart"`) {
-				t.Errorf("exits: %d %s", got.code, got.body)
-			}
-
-			peer.stop()
-			wr := &prompb.WriteRequest{Timeseries: series(at.Add(time.Second), "project", "shop", "cart")}
-			h.write(t, "root", 503, wr)
-			if got := h.ask(t, "root", attempt{method: "GET", target: "/api/v1/query?query=1"}); got.code != 503 {
-				t.Errorf("a query without the engine: %d %s", got.code, got.body)
-			}
-			peerEngine(t, name, address, dir)
-			h.write(t, "root", 204, wr)
-		})
+	signed, err := x509.CreateCertificate(crand.Reader, own, parent, key.Public(), signer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for suffix, block := range map[string]*pem.Block{".pem": {Type: "CERTIFICATE", Bytes: signed}, ".key": {Type: "PRIVATE KEY", Bytes: secret}} {
+		if err := os.WriteFile(filepath.Join(dir, name+suffix), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
-// tryToRead makes the attempts on queries, series and labels with a token of shop. Nothing of bank may come.
-func (h *house) tryToRead(t *testing.T, at time.Time) {
+// remoteEngine puts the local engine behind TLS on TCP, for clients that show a certificate.
+func remoteEngine(t *testing.T, dir string) (address string) {
 	t.Helper()
-	tried := 0
-	for _, a := range attempts() {
-		u, err := url.Parse(a.target)
-		if err != nil || !strings.Contains(u.Path, "/api/v1/") || a.method == "DELETE" || strings.Contains(u.Path, "write") {
-			continue
+	for _, name := range []string{"ca", "engine", "agent"} {
+		certificate(t, dir, name)
+	}
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "engine.pem"), filepath.Join(dir, "engine.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	authority, err := os.ReadFile(filepath.Join(dir, "ca.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	clients := x509.NewCertPool()
+	clients.AppendCertsFromPEM(authority)
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: clients})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			from, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer from.Close()
+				to, err := net.Dial("unix", "/var/run/docker.sock")
+				if err != nil {
+					return
+				}
+				defer to.Close()
+				go func() { io.Copy(to, from); to.Close() }()
+				io.Copy(from, to)
+			}()
 		}
-		tried++
-		a.target = strings.ReplaceAll(a.target, "AT", fmt.Sprint(at.Unix()+1))
-		a.body = strings.ReplaceAll(a.body, "AT", fmt.Sprint(at.Unix()+1))
-		got := h.ask(t, "shop", a)
-		if strings.Contains(got.body, secretWord) && !strings.Contains(a.target+a.body, secretWord) {
-			t.Errorf("%s: %s %s tells %d %.600s", a.how, a.method, a.target, got.code, got.body)
+	}()
+	return listener.Addr().String()
+}
+
+// TestARemoteEngineTellsTheSame: an agent that sees an engine over TLS alone, and no cgroup of its containers, ships the figures that the agent on
+// the engine's host reads from the kernel, under the same names.
+func TestARemoteEngineTellsTheSame(t *testing.T) {
+	p := newPair(t, time.Second)
+	keys, here := t.TempDir(), t.TempDir()
+	if err := os.WriteFile(filepath.Join(here, "cgroup.controllers"), []byte("cpu memory pids\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	near := p.agent(t)
+	far := *p
+	far.data, far.node = t.TempDir(), "elsewhere"
+	far.more = []string{"--docker.host=tcp://" + remoteEngine(t, keys), "--docker.tls.ca=" + filepath.Join(keys, "ca.pem"),
+		"--docker.tls.cert=" + filepath.Join(keys, "agent.pem"), "--docker.tls.key=" + filepath.Join(keys, "agent.key"), "--root.cgroup=" + here}
+	remote := far.agent(t)
+	name := fmt.Sprintf("remote-%06x", rand.N(1<<24))
+	run(t, name, "--label=project="+name, "--memory=64m", "--cpus=0.2", image, "sh", "-c", "head -c 8388608 /dev/zero > /tmp/x; while :; do :; done")
+
+	ask := func(node, metric, expr string) (float64, bool) {
+		t.Helper()
+		all := mustQuery(t, p.collector.url, fmt.Sprintf(expr, metric, name, node))
+		if len(all) == 0 {
+			return 0, false
+		}
+		return all[0].Value.value, true
+	}
+	eventually(t, 60*time.Second, "both have followed it for a while", func() error {
+		for _, n := range []string{node, far.node} {
+			if v, _ := ask(n, "container_cpu_usage_seconds_total", `count_over_time(%s{name=%q,node=%q,cpu="total"}[60s])`); v < 6 {
+				return fmt.Errorf("%v samples from %s", v, n)
+			}
+		}
+		return nil
+	})
+	if asked, read := remote.metric(t, `plimsoll_agent_containers_by_source{source="docker"}`), near.metric(t, `plimsoll_agent_containers_by_source{source="docker"}`); asked == 0 || read != 0 {
+		t.Errorf("the far agent asks for %v containers, the near one for %v", asked, read)
+	}
+
+	shown := map[string]map[string]bool{}
+	for _, s := range mustQuery(t, p.collector.url, fmt.Sprintf(`{name=%q}`, name)) {
+		n := s.Metric["node"]
+		if shown[n] == nil {
+			shown[n] = map[string]bool{}
+		}
+		shown[n][s.Metric["__name__"]] = true
+		if s.Metric["project"] != name || s.Metric["container"] != name || s.Metric["image"] != image {
+			t.Errorf("labels %v", s.Metric)
 		}
 	}
-	t.Logf("%d attempts", tried)
+	for metric := range shown[far.node] {
+		if !shown[node][metric] {
+			t.Errorf("the near agent has no %s", metric)
+		}
+	}
+	rows := [][]any{{"metric", "cgroup", "engine", "difference"}}
+	for _, c := range []struct {
+		metric, expr  string
+		within, grain float64 // share, and what an engine's tick of a second makes of a rate
+	}{
+		{"container_cpu_usage_seconds_total", `rate(%s{name=%q,node=%q,cpu="total"}[30s])`, 0.1, 0.01},
+		{"container_cpu_cfs_throttled_periods_total", `rate(%s{name=%q,node=%q}[30s])`, 0.2, 1},
+		{"container_memory_usage_bytes", `avg_over_time(%s{name=%q,node=%q}[5s])`, 0.02, 0},
+		{"container_memory_working_set_bytes", `avg_over_time(%s{name=%q,node=%q}[5s])`, 0.02, 4096},
+		{"container_spec_memory_limit_bytes", `%s{name=%q,node=%q}`, 0, 0},
+		{"container_spec_cpu_quota", `%s{name=%q,node=%q}`, 0, 0},
+		{"container_start_time_seconds", `%s{name=%q,node=%q}`, 0, 0},
+		{"container_threads", `%s{name=%q,node=%q}`, 0, 0},
+	} {
+		read, a := ask(node, c.metric, c.expr)
+		told, b := ask(far.node, c.metric, c.expr)
+		rows = append(rows, []any{c.metric, read, told, percent(told, read)})
+		if !a || !b || math.Abs(told-read) > c.within*read+c.grain {
+			t.Errorf("%s: %v from the cgroup (%v), %v from the engine (%v)", c.metric, read, a, told, b)
+		}
+	}
+	table(t, rows...)
+	t.Logf("%d names from the cgroup, %d from the engine; only from the cgroup: %v", len(shown[node]), len(shown[far.node]),
+		slices.Sorted(maps.Keys(without(shown[node], shown[far.node]))))
+}
+
+func without(all, some map[string]bool) map[string]bool {
+	rest := maps.Clone(all)
+	maps.DeleteFunc(rest, func(name string, _ bool) bool { return some[name] })
+	return rest
 }

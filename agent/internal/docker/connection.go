@@ -61,7 +61,7 @@ const maxImages = 1024
 func (e *Engine) dial(ctx context.Context) (connection, Info, error) {
 	w := &wire{timeout: e.cfg.Timeout, foreignPIDs: e.cfg.ForeignPIDs, metrics: e.metrics, images: map[string]string{}}
 	network, address, _ := strings.Cut(e.cfg.Host, "://")
-	cli, err := client.NewClientWithOpts(
+	options := []client.Opt{
 		client.WithHost(e.cfg.Host),
 		client.WithAPIVersionNegotiation(),
 		client.WithDialContext(func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -71,7 +71,11 @@ func (e *Engine) dial(ctx context.Context) (connection, Info, error) {
 			w.mu.Unlock()
 			return conn, err
 		}),
-	)
+	}
+	if e.cfg.encrypted() {
+		options = append(options, client.WithTLSClientConfig(e.cfg.CAFile, e.cfg.CertFile, e.cfg.KeyFile))
+	}
+	cli, err := client.NewClientWithOpts(options...)
 	if err != nil {
 		return nil, Info{}, fmt.Errorf("make a client for %s: %w", e.cfg.Host, err)
 	}

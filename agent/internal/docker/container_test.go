@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -103,6 +104,17 @@ func TestBadConfigurationIsRefused(t *testing.T) {
 	}
 	if _, err := New(Config{Timeout: -1}, quiet()); err == nil {
 		t.Error("a negative timeout is accepted")
+	}
+	if _, err := New(Config{CAFile: "ca.pem"}, quiet()); err == nil {
+		t.Error("certificates are accepted for a unix socket")
+	}
+	if _, err := New(Config{Host: "tcp://h:2376", CertFile: "cert.pem"}, quiet()); err == nil {
+		t.Error("a certificate without its key is accepted")
+	}
+	if e, err := New(Config{Host: "tcp://127.0.0.1:1", CAFile: "/no/such/ca.pem"}, quiet()); err != nil {
+		t.Error(err)
+	} else if _, err := e.Probe(t.Context()); err == nil || !strings.Contains(err.Error(), "/no/such/ca.pem") {
+		t.Errorf("a missing authority is told as %v", err)
 	}
 	if _, err := New(Config{BackoffMin: time.Hour}, quiet()); err == nil {
 		t.Error("a shortest pause longer than the longest is accepted")

@@ -28,8 +28,11 @@ const DefaultHost = "unix:///var/run/docker.sock"
 
 // Config says where the engine is and how patiently it is asked. The zero value works.
 type Config struct {
-	// Host is the engine's address, unix:///path or tcp://host:port (plain text). "" is DefaultHost.
+	// Host is the engine's address, unix:///path or tcp://host:port. "" is DefaultHost.
 	Host string
+	// CAFile has the authorities that may have signed the engine's certificate, CertFile and KeyFile are what the agent shows of itself, in
+	// PEM, read anew with each connection. Without any of them tcp:// is plain text.
+	CAFile, CertFile, KeyFile string
 	// Timeout is how long one request may take. 0 is 10 s.
 	Timeout time.Duration
 	// Relist is how often the list of running containers is compared with what was told. 0 is 2 min.
@@ -101,6 +104,12 @@ func New(cfg Config, log *slog.Logger) (*Engine, error) {
 	if host.Scheme != "unix" && host.Scheme != "tcp" {
 		return nil, fmt.Errorf("docker host %q: scheme %q is not supported, want unix:///path or tcp://host:port", cfg.Host, host.Scheme)
 	}
+	if cfg.encrypted() && host.Scheme != "tcp" {
+		return nil, fmt.Errorf("docker host %q: certificates are for tcp:// alone", cfg.Host)
+	}
+	if (cfg.CertFile == "") != (cfg.KeyFile == "") {
+		return nil, errors.New("docker certificate and key: give both or neither")
+	}
 	for name, d := range map[string]time.Duration{"Timeout": cfg.Timeout, "Relist": cfg.Relist, "SwarmInterval": cfg.SwarmInterval, "StatsInterval": cfg.StatsInterval, "BackoffMin": cfg.BackoffMin, "BackoffMax": cfg.BackoffMax} {
 		if d < 0 {
 			return nil, fmt.Errorf("docker %s %s: must not be negative", name, d)
@@ -125,6 +134,8 @@ func New(cfg Config, log *slog.Logger) (*Engine, error) {
 	}
 	return e, nil
 }
+
+func (c *Config) encrypted() bool { return c.CAFile != "" || c.CertFile != "" || c.KeyFile != "" }
 
 func (c Config) withDefaults() Config {
 	if c.Host == "" {
