@@ -86,6 +86,42 @@ func TestWhatIsSqueezedComesBack(t *testing.T) {
 	}
 }
 
+// Labels of all lengths and numbers, in targets that come and go.
+func TestOddBatchesComeBackToo(t *testing.T) {
+	e, err := NewEncoder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for seed := range uint64(60) {
+		rnd := rand.New(rand.NewPCG(seed, 3))
+		word := func(most int) string {
+			b := make([]byte, rnd.IntN(most))
+			for i := range b {
+				b[i] = "abcd"[rnd.IntN(1+int(seed%4))]
+			}
+			return string(b)
+		}
+		var batch []byte
+		for range 1 + rnd.IntN(40) {
+			var target []wire.Label
+			for i := range rnd.IntN(12) {
+				target = append(target, wire.Label{Name: fmt.Sprint("l", i), Value: word(1 + rnd.IntN(400))})
+			}
+			at := rnd.Int64() >> rnd.IntN(60)
+			for m := range rnd.IntN(60) {
+				labels := append([]wire.Label{{Name: "__name__", Value: fmt.Sprint("m", m%7, word(20))}}, target...)
+				if rnd.IntN(5) == 0 {
+					labels = append(labels, wire.Label{Name: "own", Value: word(30)})
+				}
+				batch = wire.AppendSeries(batch, wire.AppendLabels(nil, labels), float64(rnd.IntN(3)), at)
+			}
+		}
+		if !bytes.Equal(decoded(t, e.EncodeAll(batch, nil)), batch) {
+			t.Fatalf("seed %d: %d bytes came back changed", seed, len(batch))
+		}
+	}
+}
+
 // The point of it all: less than the general encoder, of a batch like an agent's.
 func TestASampleTakesLessThanWithAGeneralEncoder(t *testing.T) {
 	e, err := NewEncoder()
