@@ -92,11 +92,11 @@ func (r resource) daysLeft() string {
 	return by("min", perCluster, "("+seen(days, peak)+") or ("+seen("0 * "+peak+" - 1", peak)+")") + " or 0 * " + r.whole() + " - 2"
 }
 
-// withoutLargest is what would not fit if the largest node of each cluster died.
+// withoutLargest is what would not fit if the largest node of each cluster died; a cluster of one node has nothing to lose it to.
 func (r resource) withoutLargest() string {
 	nodes := by("max", perNode, series(r.machine, site))
 	left := "(" + by("sum", perCluster, nodes) + " - " + by("max", perCluster, nodes) + ")"
-	return "clamp_min(" + r.reserved() + " - " + left + ", 0)"
+	return "clamp_min(" + r.reserved() + " - " + left + ", 0) and on (" + perCluster + ") (" + by("count", perCluster, nodes) + " > 1) or 0 * " + r.whole() + " - 1"
 }
 
 func (r resource) headroomTable() board.Panel {
@@ -104,7 +104,7 @@ func (r resource) headroomTable() board.Panel {
 		Title: r.name + " of clusters", Width: 24, Height: 7, Unit: board.Count,
 		What: fmt.Sprintf("One row per cluster: what is there, what is used (%s), what is asked for, what is left (%g %% of it less what is used, or all of it less what is asked for, whichever is less), "+
 			"in how many days %g %% are used at the pace of four weeks, and what would have no place if the largest node died.", r.peakIs, 100*r.usable, 100*r.usable),
-		Normal: fmt.Sprintf("used below %g %%, something left, the last column 0 where there are several nodes.", 100*(1-r.headroom)),
+		Normal: fmt.Sprintf("used below %g %%, something left, all fits without the largest node.", 100*(1-r.headroom)),
 		Do:     "order nodes while days are left; until then see on the efficiency page who asks for more than is needed.",
 		Queries: []board.Query{
 			{Expr: r.whole()},
@@ -123,7 +123,8 @@ func (r resource) headroomTable() board.Panel {
 				{Title: "Left", Unit: r.unit, Decimals: r.decimals, Cell: board.Colored, Thresholds: board.Thresholds{Base: board.Red, Steps: []board.Step{{From: 0, Color: board.Green}}}},
 				{Title: "Days until full", Decimals: "0", Cell: board.Colored, Thresholds: goodAbove(fullSoonDays, 3*fullSoonDays),
 					Texts: []board.Text{{Value: notInSight, Word: "does not grow", Color: board.Green}, {Value: tooEarly, Word: "too short a past", Color: board.Grey}}},
-				{Title: "No place without the largest node", Unit: r.unit, Decimals: r.decimals, Cell: board.Colored, Thresholds: board.Thresholds{Base: board.Green, Steps: []board.Step{{From: 1e-3, Color: board.Orange}}}},
+				{Title: "No place without the largest node", Unit: r.unit, Decimals: r.decimals, Cell: board.Colored, Thresholds: board.Thresholds{Base: board.Green, Steps: []board.Step{{From: 1e-3, Color: board.Orange}}},
+					Texts: []board.Text{{Value: "-1", Word: "only one node", Color: board.Grey}, {Value: "0", Word: "all fits", Color: board.Green}}},
 			},
 			Sort: "Used",
 		},

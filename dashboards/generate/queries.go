@@ -67,9 +67,6 @@ func topOver(expr, labels, rank string) string {
 	return fmt.Sprintf("%s and on (%s) topk(10, %s)", expr, labels, rank)
 }
 
-// slotLabels tell a container's place in its workload apart, over restarts.
-const slotLabels = "project, idc, cluster, node, namespace, workload, pod, container"
-
 // Events of the last day, one series per slot that had any, as recorded a minute ago at most.
 func oomKills(selector string) string {
 	return series("slot:oom_kills:increase1d", `container!="", `+selector)
