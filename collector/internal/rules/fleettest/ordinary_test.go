@@ -144,7 +144,7 @@ func (f *fleet) calm(at time.Duration) {
 	// A database whose page cache fills its limit.
 	f.container(container(cluster, "n00", "db", "db-0"), load{age: at + time.Hour, cores: 0.5, memoryShare: 0.6})
 
-	// A rolling deployment of 6 replicas from 10 min on, one every 2 min: the old one is stopped by a signal, the new one starts.
+	// A rolling deployment of 6 replicas from 10 min on, one every 2 min: the old one is stopped, the new one starts.
 	replaced := 0
 	for i := range 6 {
 		stop := 10*time.Minute + time.Duration(i)*2*time.Minute
@@ -154,9 +154,9 @@ func (f *fleet) calm(at time.Duration) {
 			f.container(old, load{age: at + time.Hour, over: at == stop, cores: 0.3, memoryShare: 0.5})
 		}
 		if at >= stop && at < stop+15*time.Minute {
-			f.put("container_exits_total", 1, old.with("reason", "signalled"))
+			f.put("container_exits_total", 1, old.with("reason", "stopped"))
 		} else if at == stop-step {
-			f.put("container_exits_total", 0, old.with("reason", "signalled"))
+			f.put("container_exits_total", 0, old.with("reason", "stopped"))
 		}
 		if at > stop {
 			f.container(container(cluster, where, "web", name("new-", i)), load{age: at - stop, cores: 0.3, memoryShare: 0.5, starting: at < stop+time.Minute})
@@ -178,9 +178,9 @@ func (f *fleet) calm(at time.Duration) {
 		}
 		switch {
 		case at == drain-step:
-			f.put("container_exits_total", 0, old.with("reason", "signalled"))
+			f.put("container_exits_total", 0, old.with("reason", "stopped"))
 		case at >= drain && at < drain+15*time.Minute:
-			f.put("container_exits_total", 1, old.with("reason", "signalled"))
+			f.put("container_exits_total", 1, old.with("reason", "stopped"))
 		}
 		if at > drain+time.Minute {
 			f.container(container(cluster, "n01", "api", name("b-", i)), load{age: at - drain - time.Minute, cores: 0.2, memoryShare: 0.5, starting: at < drain+2*time.Minute})
