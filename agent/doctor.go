@@ -36,8 +36,10 @@ func doctor(cfg config) int {
 	}
 	report.identity(eyes)
 	report.kernel(eyes)
+	report.hearing(cfg, eyes)
 	report.docker(eyes)
 	report.containers(cfg, eyes, sampling, quiet)
+	report.processes(cfg, eyes)
 	report.kubernetes(eyes)
 	report.projects(eyes)
 	report.shares(eyes)
@@ -79,6 +81,9 @@ func (r *report) kernel(e *eyes) {
 	if e.fs.Nested() {
 		r.bad("cgroup", "%s is a child cgroup: mount the host's tree and point --root.cgroup at it", e.fs.Root())
 	}
+	for _, l := range e.fs.Lacks() {
+		r.bad("cgroup", "%s: %s are missing; %s", l.Missing, l.Costs, l.Mend)
+	}
 	var st cgroup.Stats
 	if err := e.host.Read(&st, make([]byte, cgroup.BufferSize)); err != nil {
 		r.bad("node", "%v", err)
@@ -90,7 +95,7 @@ func (r *report) kernel(e *eyes) {
 	}{
 		{"CPU", cgroup.HasCPUUsage, "no cpuacct.usage or cpu.stat at the root"},
 		{"memory", cgroup.HasMemoryUsage, "no memory controller"},
-		{"PSI", cgroup.HasCPUPressure, "the kernel has no pressure files: boot with psi=1"},
+		{"PSI", cgroup.HasCPUPressure, "the kernel has no pressure files, container_pressure_* are missing: boot with psi=1"},
 		{"network", cgroup.HasNet, "/proc/1/net/dev can not be read: mount the host's /proc at --root.proc"},
 	} {
 		if st.Has&figure.bit == 0 {
@@ -111,7 +116,7 @@ func (r *report) docker(e *eyes) {
 		return
 	}
 	if err != nil {
-		r.bad("docker", "%v", err)
+		r.bad("docker", "%v; without it nobody tells names, health, restarts and exit codes, unless Kubernetes does", err)
 		return
 	}
 	r.good("docker", "%s, API %s, cgroup driver %s", info.Version, info.APIVersion, info.CgroupDriver)

@@ -41,7 +41,10 @@ type eyes struct {
 	births *population.Watcher                // nil where the kernel can not tell
 	firsts *exits.Watcher[string]             // first processes of young containers; nil where the kernel can not tell
 	haste  *haste                             // of the three
-	where  *whereabouts
+
+	exitsErr, birthsErr error // why exits and births are nil
+
+	where *whereabouts
 
 	pods            *kubernetes.Source // nil where Kubernetes is off
 	podsOff         error              // and why
@@ -80,11 +83,11 @@ func openEyes(cfg config, kept inventory.Ledger, log *slog.Logger, reg *promethe
 	if cfg.groups.Has(catalog.GroupLayers) {
 		e.layers = layers.New(layers.Config{Proc: cfg.rootProc, Metrics: reg})
 	}
-	if e.exits, err = exits.New[cgroup.ContainerID](mostWatched); err != nil {
-		log.Warn("final readings wait for the engine's events and may come too late", "reason", err)
+	if e.exits, e.exitsErr = exits.New[cgroup.ContainerID](mostWatched); e.exitsErr != nil {
+		log.Warn("final readings wait for the engine's events and may come too late", "reason", e.exitsErr)
 	}
-	if e.births, e.firsts, err = openBirths(fs, log, reg); err != nil {
-		log.Warn("containers are heard of from the runtimes alone, short-lived ones may be missed", "reason", err)
+	if e.births, e.firsts, e.birthsErr = openBirths(fs, log, reg); e.birthsErr != nil {
+		log.Warn("containers are heard of from the runtimes alone, short-lived ones may be missed", "reason", e.birthsErr)
 	}
 	e.where = newWhereabouts(cfg, reg)
 	if err := e.openKubernetes(cfg, log, reg); err != nil {

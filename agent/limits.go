@@ -39,6 +39,7 @@ func (r *report) limits(cfg config) {
 	} else {
 		r.good("limits", "the agent at %s %s and leaves nothing out", cfg.listen, takes)
 	}
+	r.losses(took)
 	if n := took["plimsoll_agent_cgroups_not_held"]; n > 0 {
 		r.bad("descriptors", "%.0f cgroups are read without held files, at three times the cost: raise the limit of open files (LimitNOFILE)", n)
 	}

@@ -18,7 +18,7 @@ type haste struct {
 
 func newHaste(reg prometheus.Registerer) *haste {
 	h := &haste{}
-	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_agent_urgent_threads", Help: "Threads that hear of births and deaths and run before everything else on the node, 3 ms of any 10 at most. 0: not allowed, which takes CAP_SYS_NICE and all CPUs; on a busy node final readings may come too late."},
+	reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_agent_urgent_threads", Help: "Threads that hear of births and deaths and run before everything else on the node, 1 ms of any 10 at most. 0: not allowed, which takes CAP_SYS_NICE, all CPUs and room beside other such threads; on a busy node final readings may come too late."},
 		func() float64 { return float64(h.threads.Load()) }))
 	return h
 }

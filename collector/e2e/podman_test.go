@@ -64,7 +64,9 @@ func newPodman(t *testing.T) *podman {
 // command runs podman and returns its exit code.
 func (p *podman) command(t *testing.T, args ...string) int {
 	t.Helper()
-	err := exec.Command("podman", append(p.global, args...)...).Run()
+	c := exec.Command("podman", append(p.global, args...)...)
+	c.Dir = filepath.Dir(p.rootfs) // its monitor leaves a file "oom" where it is started
+	err := c.Run()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		return exit.ExitCode()
 	}

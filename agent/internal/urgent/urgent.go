@@ -2,8 +2,8 @@
 //
 // A container's cgroup is gone some 15 ms after its last process, and with it the final counters. Where more processes want to run than
 // there are CPUs, a thread that wakes up may wait longer than that. Such a goroutine gets a thread of its own under SCHED_DEADLINE
-// (sched(7)): woken, it runs at once, and the kernel itself sees to it that it runs no more than 3 ms of any 10. That needs CAP_SYS_NICE,
-// and a process that may use all CPUs.
+// (sched(7)): woken, it runs at once, and the kernel itself sees to it that it runs no more than 1 ms of any 10. That needs CAP_SYS_NICE,
+// a process that may use all CPUs, and room in what the kernel promises to such threads, 95 % of each CPU.
 package urgent
 
 import (
@@ -14,10 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What a goroutine may use. Opening the files of a new container takes 0.3 ms, a final reading 0.1 ms. Three such goroutines fit on one CPU,
-// of which the kernel gives away 95 % at most.
+// What a goroutine may use. Opening the files of a new container takes 0.3 ms, a final reading 0.1 ms.
 const (
-	share  = 3 * time.Millisecond
+	share  = 1 * time.Millisecond
 	period = 10 * time.Millisecond
 )
 

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// onRoot opens the agent's eyes on a tree of files under cgroup, with its report.
+func onRoot(t *testing.T, files map[string]string) (config, *eyes, *report, *bytes.Buffer) {
+	t.Helper()
+	root := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg := defaults()
+	if err := cfg.parse([]string{"--root.cgroup=" + root + "/cgroup", "--docker.host=unix://" + root + "/no.sock", "--kubernetes=off", "--node=n", "--idc=i", "--cluster=c"}, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	e, err := openEyes(cfg, nil, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.close)
+	cfg.rootProc = root + "/proc"
+	var said bytes.Buffer
+	return cfg, e, &report{w: &said}, &said
+}
+
+func says(t *testing.T, said *bytes.Buffer, want ...string) {
+	t.Helper()
+	for _, w := range want {
+		if !strings.Contains(said.String(), w) {
+			t.Errorf("does not say %q:\n%s", w, said)
+		}
+	}
+}
+
+func TestDoctorSaysWhatAKernelLacksAndWhatThatCosts(t *testing.T) {
+	_, e, r, said := onRoot(t, map[string]string{"cgroup/cgroup.controllers": "cpu io pids\n", "cgroup/cpu.stat": "usage_usec 1\n"})
+	r.kernel(e)
+	r.docker(e)
+	says(t, said, "MISSING  cgroup       no memory controller in cgroup.controllers: container_memory_*", "cgroup_disable=memory",
+		"no.sock does not exist: start the Docker engine, or name its socket with --docker.host; without it nobody tells names")
+	if strings.Contains(said.String(), "no cpu controller") {
+		t.Errorf("there is one:\n%s", said)
+	}
+}
+
+func TestDoctorSaysWhichHierarchyIsNotMounted(t *testing.T) {
+	_, e, r, said := onRoot(t, map[string]string{"cgroup/cpu/cgroup.procs": "", "cgroup/cpuacct/cgroup.procs": "", "cgroup/cpuacct/cpuacct.usage": "1\n", "cgroup/pids/cgroup.procs": ""})
+	r.kernel(e)
+	says(t, said, "no memory hierarchy is mounted at "+e.fs.Root(), "mount /sys/fs/cgroup/memory of the host there", "no blkio hierarchy")
+	if strings.Contains(said.String(), "no pids hierarchy") {
+		t.Errorf("it is mounted:\n%s", said)
+	}
+}
+
+func TestDoctorSaysWhatBirthsAndDeathsAreHeardWith(t *testing.T) {
+	files := map[string]string{"cgroup/cgroup.controllers": "cpu io memory pids\n", "cgroup/docker/" + strings.Repeat("a", 64) + "/cpu.stat": "", "cgroup/docker/" + strings.Repeat("b", 64) + "/cpu.stat": "", "proc/sys/fs/inotify/max_user_watches": "2\n"}
+	cfg, e, r, said := onRoot(t, files)
+	r.hearing(cfg, e)
+	says(t, said, "MISSING  births       3 cgroups and fs.inotify.max_user_watches=2: births and deaths past that are heard of from the runtimes alone; raise it with sysctl", "deaths ", "urgency ")
+	said.Reset()
+	e.birthsErr, e.exitsErr = os.ErrPermission, os.ErrPermission
+	r.hearing(cfg, e)
+	says(t, said, "MISSING  births       permission denied: containers are heard of from the runtimes alone", "fs.inotify.max_user_instances", "MISSING  deaths       permission denied: final readings wait")
+}
+
+func TestDoctorSaysWhatARunningAgentHasMissed(t *testing.T) {
+	f := func(took map[string]float64, missing int, want ...string) {
+		t.Helper()
+		var said bytes.Buffer
+		r := &report{w: &said}
+		r.losses(took)
+		says(t, &said, want...)
+		if r.missing != missing {
+			t.Errorf("%d lines are bad, want %d:\n%s", r.missing, missing, &said)
+		}
+	}
+	f(map[string]float64{}, 0, "0 containers ended without a final reading")
+	f(map[string]float64{
+		"plimsoll_agent_cgroup_notices_overflows_total":                          2,
+		`plimsoll_agent_cgroup_watches_refused_total{reason="max_user_watches"}`: 7,
+		"plimsoll_agent_slow_readings_deferred_total":                            30,
+		"plimsoll_agent_exits_unwatched_total":                                   1,
+		"plimsoll_agent_containers_held_refused_total":                           1,
+		"plimsoll_agent_final_readings_missed_total":                             5,
+		`plimsoll_agent_cgroup_notices_total{what="removed"}`:                    100,
+	}, 6, "2 times the kernel dropped notices", "fs.inotify.max_queued_events", "7 watches were refused", "--limit.slow", "LimitNOFILE",
+		"5 containers ended without a final reading since the agent's start; on a busy node CAP_SYS_NICE would mend that")
+}
