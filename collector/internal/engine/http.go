@@ -68,7 +68,7 @@ func isPage(path string) bool {
 	case "/vmui", "/prometheus/vmui/config.json", "/prometheus/vmui/custom-dashboards", "/prometheus/vmui/timezone":
 		return true
 	}
-	return strings.HasPrefix(path, "/vmui/") && !strings.Contains(path, "//")
+	return strings.HasPrefix(path, "/vmui/") && !strings.Contains(path, "//") && !strings.Contains(path, "/..")
 }
 
 func serves(path string) bool {
