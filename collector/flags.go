@@ -80,7 +80,7 @@ func defaults() config {
 		listen: "127.0.0.1:9750", dataDir: "/var/lib/plimsoll-collector", retention: settings.Duration(90 * 24 * time.Hour),
 		builtinRules: true, grafanaFolder: "Plimsoll", grafanaEvery: settings.Duration(10 * time.Minute), grafanaMarks: true, grafanaEdits: string(grafana.Repair),
 		journalMaxBytes: 1 << 30, journalFsync: string(journal.FsyncInterval),
-		limitBody: 32 << 20, limitDecoded: 128 << 20, limitFreeDisk: 256 << 20,
+		limitBody: 32 << 20, limitDecoded: 64 << 20, limitFreeDisk: 256 << 20,
 		limitSeries: 200_000, limitWrites: 64, limitLabels: 60, limitName: 256, limitValue: 4096, limitFuture: settings.Duration(10 * time.Minute),
 		limitQuery: settings.Duration(30 * time.Second), limitQueries: 16, limitQuerySeries: 100_000, limitQuerySamples: 200_000_000, limitQueryPoints: 30_000, limitQueryLength: 16 << 10,
 		limitAgentSeries: 300_000, limitProjectSeries: 1_000_000, limitAllSeries: 3_000_000,

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,7 +21,6 @@ import (
 
 	"github.com/VictoriaMetrics/VictoriaMetrics/lib/prompb"
 	"github.com/klauspost/compress/snappy"
-	"github.com/klauspost/compress/zstd"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/plimsoll/plimsoll/collector/internal/engine"
@@ -73,11 +71,10 @@ type Handler struct {
 	sender  func(*http.Request) Sender
 	census  *Census
 
-	requests *seats        // being served, their bodies being read or in memory
-	decoding chan struct{} // in memory decompressed
+	requests *seats    // being served, their bodies being read or in memory
+	decoders *decoders // in memory decompressed
 	closing  atomic.Bool
 	buffers  sync.Pool // *buffers
-	zstd     *zstd.Decoder
 
 	m *metrics
 }
@@ -96,13 +93,12 @@ func New(cfg Config, store Store, log *slog.Logger, reg prometheus.Registerer) (
 	if err := limits.validate(); err != nil {
 		return nil, err
 	}
-	decoders := max(2, runtime.GOMAXPROCS(0))
-	dec, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(uint64(limits.DecodedBytes)), zstd.WithDecoderConcurrency(decoders), zstd.WithDecoderLowmem(true))
+	decoders, err := newDecoders(limits.DecodedBytes)
 	if err != nil {
-		return nil, fmt.Errorf("zstd decoder: %w", err)
+		return nil, err
 	}
-	h := &Handler{limits: limits, store: store, journal: cfg.Journal, nodes: cfg.Nodes, roster: cfg.Roster, sender: cfg.Sender, census: cfg.Census, events: newEvents(cfg.EventMetrics, cfg.OnEvent), log: log, zstd: dec, m: newMetrics(reg, store),
-		requests: newSeats(limits.Concurrency), decoding: make(chan struct{}, decoders)}
+	h := &Handler{limits: limits, store: store, journal: cfg.Journal, nodes: cfg.Nodes, roster: cfg.Roster, sender: cfg.Sender, census: cfg.Census, events: newEvents(cfg.EventMetrics, cfg.OnEvent), log: log, decoders: decoders, m: newMetrics(reg, store),
+		requests: newSeats(limits.Concurrency)}
 	h.buffers.New = func() any { return new(buffers) }
 	return h, nil
 }
@@ -179,26 +175,18 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) *refusal {
 			return answer
 		}
 	}
-	select {
-	case h.decoding <- struct{}{}:
-		defer func() { <-h.decoding }()
-	case <-r.Context().Done():
-		return later(http.StatusServiceUnavailable, time.Second, "the sender left before its turn")
-	}
 	batch := journal.Batch{Encoding: r.Header.Get("Content-Encoding"), Body: buf.body.Bytes(), Received: h.limits.Now()}
 	batch.Agent, batch.Sequence, batch.First = sequence(r.Header)
-	decoded, answer := h.decompress(batch.Encoding, batch.Body, buf.decoded)
-	if answer != nil {
+	return h.decoders.inTurn(r.Context(), batch.Encoding, batch.Body, buf.decoded, func(message []byte) *refusal {
+		buf.decoded = message
+		var from Sender
+		if h.sender != nil {
+			from = h.sender(r)
+		}
+		answer := h.ingest(message, batch, from)
+		h.nodes.compareClock(batch.Agent, r.Header, came)
 		return answer
-	}
-	buf.decoded = decoded
-	var from Sender
-	if h.sender != nil {
-		from = h.sender(r)
-	}
-	answer = h.ingest(decoded, batch, from)
-	h.nodes.compareClock(batch.Agent, r.Header, came)
-	return answer
+	})
 }
 
 // checkHeaders refuses what is not remote write 1.0. A missing or odd Content-Type and any protocol version header are

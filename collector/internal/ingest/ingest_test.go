@@ -74,6 +74,20 @@ func (b bench) post(encoding string, body []byte) *httptest.ResponseRecorder {
 	return w
 }
 
+// unsized is zstd as a stream makes it: nothing says how much it holds.
+func unsized(message []byte) []byte {
+	var out bytes.Buffer
+	w, err := zstd.NewWriter(&out)
+	if err != nil {
+		panic(err)
+	}
+	w.Write(message[:len(message)/2])
+	w.Flush()
+	w.Write(message[len(message)/2:])
+	w.Close()
+	return out.Bytes()
+}
+
 // metric is the value of a series of the handler's registry, given as Prometheus text writes it.
 func (b bench) metric(t *testing.T, series string) float64 { return metric(t, b.reg, series) }
 
@@ -260,7 +274,8 @@ func TestWhatIsNoRemoteWriteIsRefusedWithTheReason(t *testing.T) {
 		"body too large":            {"snappy", make([]byte, 64<<10+1), 413, "--limit.write-body"},
 		"snappy bomb":               {"snappy", snap(make([]byte, 256<<10+1)), 413, "--limit.write-decoded"},
 		"zstd bomb":                 {"zstd", zstandard(make([]byte, 256<<10+1)), 413, "--limit.write-decoded"},
-		"zstd bomb of two frames":   {"zstd", bytes.Repeat(zstandard(make([]byte, 200<<10)), 2), 413, "--limit.write-decoded"},
+		"zstd bomb of two frames":   {"zstd", bytes.Repeat(zstandard(make([]byte, 200<<10)), 2), 400, "more than the 204800 bytes that its header states"},
+		"zstd bomb without a size":  {"zstd", unsized(make([]byte, 256<<10+1)), 413, "--limit.write-decoded"},
 		"a header that lies":        {"snappy", claims(200 << 10), 400, "can not hold"},
 		"a header of 4 GiB":         {"snappy", claims(math.MaxUint32), 413, "--limit.write-decoded"},
 		"too many series":           {"snappy", snap(message(many...)), 413, "101 series, the most is 100 (--limit.write-series)"},

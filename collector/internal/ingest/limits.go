@@ -9,7 +9,7 @@ import (
 type Limits struct {
 	// BodyBytes bounds a request as sent. Default 32 MiB: some 300,000 samples.
 	BodyBytes int64
-	// DecodedBytes bounds it decompressed, checked in the header before memory is taken. Default 128 MiB.
+	// DecodedBytes bounds it decompressed, checked in the header before memory is taken. Default 64 MiB.
 	DecodedBytes int64
 	// Series bounds the series of one request. Default 200,000.
 	Series int
@@ -33,7 +33,7 @@ const decodedCostFactor = 4
 
 func (l Limits) withDefaults() Limits {
 	fill(&l.BodyBytes, 32<<20)
-	fill(&l.DecodedBytes, 128<<20)
+	fill(&l.DecodedBytes, 64<<20)
 	fill(&l.Series, 200_000)
 	fill(&l.Concurrency, 64)
 	fill(&l.Labels, 60)

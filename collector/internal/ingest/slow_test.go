@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -89,5 +90,28 @@ func TestOneAddressHasAtMostHalfOfTheSeats(t *testing.T) {
 	first()
 	if s.take(from("10.0.0.1:4")) == nil {
 		t.Error("a seat given back is lost")
+	}
+}
+
+func TestAMessageMadeLargeWaitsForItsLikeOnly(t *testing.T) {
+	b := newBench(t, Limits{}, shared)
+	b.decoders.large <- struct{}{} // one is being decoded
+	defer func() { <-b.decoders.large }()
+	small := message([]string{"__name__", "beside_the_large"})
+	for name, body := range map[string][]byte{"small": zstandard(small), "small and unstated": unsized(small)} {
+		if w := b.post("zstd", body); w.Code != http.StatusNoContent {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+	}
+	for name, body := range map[string][]byte{"large": zstandard(make([]byte, smallBytes+1)), "unstated": unsized(make([]byte, smallBytes+1))} {
+		r := httptest.NewRequest("POST", "/api/v1/write", bytes.NewReader(body))
+		r.Header.Set("Content-Encoding", "zstd")
+		ctx, leave := context.WithTimeout(r.Context(), 20*time.Millisecond)
+		w := httptest.NewRecorder()
+		b.ServeHTTP(w, r.WithContext(ctx))
+		leave()
+		if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "before its turn") {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
 	}
 }
