@@ -50,13 +50,13 @@ func TestEventsReachTheWebhookWithinSeconds(t *testing.T) {
 		// A container lives for a while before it goes, as a service that fails.
 		life := fmt.Sprint(8 + i%10)
 		oom, script := &dies, "sleep "+life+"; exec tail /dev/zero"
-		if i%2 == 1 {
-			oom, script = &lives, "sleep "+life+"; tail /dev/zero; sleep 600"
+		if i%2 == 1 { // it lives long enough for a scrape to have seen it before
+			oom, script = &lives, "sleep 3"+life[len(life)-1:]+"; tail /dev/zero; sleep 600"
 		}
 		oom.all = append(oom.all, run(t, fmt.Sprintf("%soom-%02d", prefix, i), "--memory=16m", "--memory-swap=16m", image, "sh", "-c", script))
 		crashes.all = append(crashes.all, run(t, fmt.Sprintf("%scrash-%02d", prefix, i), image, "sh", "-c", "sleep "+life+"; exit 1"))
 	}
-	wait := 30 * time.Second
+	wait := 60 * time.Second
 	if usual != nil {
 		wait = 140 * time.Second // scrape, evaluation, a minute unseen, group wait
 	}
