@@ -2,6 +2,7 @@ package population_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -259,7 +260,7 @@ func TestDeathsOfContainersFoundRunningAreTold(t *testing.T) {
 func TestAnEndIsToldBeforeTheParentHasWaitedForTheProcess(t *testing.T) {
 	beds(t, func(t *testing.T, b *bed) {
 		if !b.closer {
-			t.Skip("cgroup.events counts a process until then")
+			return // cgroup.events counts a process until then
 		}
 		mkdir(t, b.dir, "docker")
 		s := b.run(t, population.Config{})
@@ -279,7 +280,7 @@ func TestAnEndIsToldBeforeTheParentHasWaitedForTheProcess(t *testing.T) {
 func TestProcessesInCgroupsBelowAreTheContainers(t *testing.T) {
 	beds(t, func(t *testing.T, b *bed) {
 		if _, populated := b.fs.NoticeTree(); !populated {
-			t.Skip("v1: without cgroup.events what happens below is not heard of")
+			return // without cgroup.events what happens below is not heard of
 		}
 		mkdir(t, b.dir, "docker")
 		s := b.run(t, population.Config{})
@@ -317,6 +318,25 @@ func TestProcessesAreWatchedWhileTheirContainerIsYoung(t *testing.T) {
 		}
 		end()
 		s.want(t, "emptied a")
+	})
+}
+
+func TestARenamedCgroupIsGoneAndThereAnew(t *testing.T) {
+	beds(t, func(t *testing.T, b *bed) {
+		mkdir(t, b.dir, "docker")
+		s := b.run(t, population.Config{})
+		one := mkdir(t, b.dir, "docker", id("a"))
+		s.want(t, "appeared a")
+		end := b.enter(t, one)
+		if err := os.Rename(one, filepath.Join(b.dir, "docker", id("b"))); errors.Is(err, os.ErrPermission) {
+			return // cgroup v2 refuses that
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		s.want(t, "removed a")
+		s.want(t, "appeared b")
+		end()
+		s.want(t, "emptied b")
 	})
 }
 
