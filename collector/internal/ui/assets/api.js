@@ -50,7 +50,7 @@ export async function apiData(path, params, signal) {
   return answer.data;
 }
 
-export class HTTPError extends Error {
+class HTTPError extends Error {
   constructor(status, message) {
     super(message);
     this.status = status;

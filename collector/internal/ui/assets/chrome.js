@@ -67,7 +67,7 @@ async function fillDashboards(box) {
 }
 
 /** grouped gives [name, dashboards] of every group that has any. */
-export function grouped(dashboards) {
+function grouped(dashboards) {
   const named = new Set(GROUPS.flatMap(([, uids]) => uids));
   const groups = GROUPS.map(([name, uids]) => [name, uids.map((uid) => dashboards.find((d) => d.uid === uid)).filter(Boolean)]);
   groups.push(['More', dashboards.filter((d) => !named.has(d.uid))]);
@@ -88,7 +88,7 @@ export async function countFiring() {
   }
 }
 
-export function isDark() {
+function isDark() {
   return (document.documentElement.dataset.theme ?? (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light')) === 'dark';
 }
 

@@ -130,7 +130,7 @@ function row(e) {
 const amount = (v, unit) => (v === undefined ? '–' : formatText(v, unit));
 
 /** chartsOf leads to the container's dashboard around its death. */
-export function chartsOf(e) {
+function chartsOf(e) {
   const end = Date.parse(e.end);
   const start = e.start ? Date.parse(e.start) - LEAST_MS : -Infinity;
   const vars = ['project', 'idc', 'cluster', 'node', 'namespace', 'workload', 'pod', 'container'].filter((l) => e[l]).map((l) => [l, [e[l]]]);

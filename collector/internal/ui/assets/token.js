@@ -3,7 +3,7 @@ import { el, icon } from './dom.js';
 
 const TOKEN = 'plimsoll-token';
 
-export const hasToken = () => sessionStorage.getItem(TOKEN) !== null;
+const hasToken = () => sessionStorage.getItem(TOKEN) !== null;
 
 /** tokenHeader is what a request carries: nothing without a token. */
 export function tokenHeader() {

@@ -1,7 +1,7 @@
 // Knows where the collector's pages are, and keeps the view in the address, so that every view is a link one can paste: from, to, refresh, viewPanel, var-NAME (as Grafana spells them).
 
 /** ROOT is the path under which this collector is reached: "/", or "/plimsoll/" behind a proxy. This file is ROOT + "ui/assets/VERSION/url.js". */
-export const ROOT = new URL('../../../', import.meta.url).pathname;
+const ROOT = new URL('../../../', import.meta.url).pathname;
 
 /** at turns a path of the collector, "/alerts", into one a browser can follow. */
 export const at = (path) => ROOT + path.slice(1);
