@@ -15,18 +15,18 @@ type Options struct {
 
 // Group is one cgroup with its files held open. Not for concurrent use.
 type Group struct {
-	id    string
-	dirs  [hierarchies]string // absolute; "" where the cgroup is not in that hierarchy
-	files []file
-	fds   []int32 // of files: a descriptor, or absent, or unheld
-	v2    bool
+	// What the one-second pass looks at comes first.
+	fds                                []int32 // of files: a descriptor, or absent, or unheld
+	cpuFile, memoryFile, bandwidthFile int     // index into files, -1 where absent
+	v2, closed                         bool
 
-	cpuFile, memoryFile, bandwidthFile int    // index into files, -1 where absent
-	pressureFiles                      [3]int // cpu, memory, io
+	id            string
+	dirs          [hierarchies]string // absolute; "" where the cgroup is not in that hierarchy
+	files         []file
+	pressureFiles [3]int // cpu, memory, io
 
 	below  bool // its CPU file is at least two levels below the root
 	held   bool
-	closed bool
 	budget *Budget
 	faults Faults
 

@@ -29,7 +29,21 @@ func (t *target) under() source {
 
 // target is a container, the node or another cgroup, with its newest figures.
 type target struct {
+	// What the one-second pass looks at comes first and is short: with hundreds of targets little of it is in the processor's cache a second later.
 	source    source
+	family    *family       // nil: none that helps
+	exited    time.Time     // when its processes were seen to end; zero while it runs
+	newestCPU time.Duration // usage at the newest reading, which may be too close to cpuAt to count
+	cpu       time.Duration // usage at cpuAt
+	cpuAt     time.Time     // zero before the first reading
+	peakCores float64       // highest since the last full reading
+	peakKnown bool          // a stretch was measured since then
+	ended     bool          // its series have ended, a runtime's word of its end is awaited
+
+	peakWorking  uint64 // bytes, highest since the last full reading
+	inactiveFile uint64 // bytes of inactive file pages at that reading
+	stalls       stalls
+
 	life      *life               // the source of a container
 	container inventory.Container // zero unless it is one
 	set       *series.Set
@@ -37,19 +51,6 @@ type target struct {
 	at        time.Time // of the newest full reading
 	refused   int       // series the newest reading had no room for
 	round     uint64    // the round of the newest full reading
-	exited    time.Time // when its processes were seen to end; zero while it runs
-	ended     bool      // its series have ended, a runtime's word of its end is awaited
-
-	family      *family       // nil: none that helps
-	newestCPU   time.Duration // usage at the newest reading, which may be too close to cpuAt to count
-	cpu         time.Duration // usage at cpuAt
-	cpuAt       time.Time     // zero before the first reading
-	peakKnown   bool          // a stretch was measured since the last full reading
-	peakCores   float64       // highest since then
-	peakWorking uint64        // bytes, likewise
-
-	inactiveFile uint64 // bytes of inactive file pages at the newest full reading
-	stalls       stalls
 
 	turn      uint64 // spreads what is not done of all targets in each round
 	slowDue   uint64 // the round from which it is to be read slowly; 0: not decided yet
