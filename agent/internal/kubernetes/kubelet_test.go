@@ -305,11 +305,14 @@ func between(readings []reading, key string, at time.Time, window time.Duration)
 	return low, high, found
 }
 
-// slack allows for what moves between two readings: a page of memory is charged in batches of 64, a time is read in ticks of 10 ms.
+// slack allows for what moves between two readings: a page of memory is charged in batches of 64, a time is read in ticks of 10 ms, a shell
+// runs its sleep.
 func slack(name string, v float64) float64 {
 	switch {
-	case strings.HasPrefix(name, "container_spec_"), strings.HasPrefix(name, "container_threads"):
+	case strings.HasPrefix(name, "container_spec_"), name == "container_threads_max":
 		return 0
+	case name == "container_threads":
+		return 1
 	case strings.HasPrefix(name, "container_memory_failures_total"):
 		return 100 + v/20
 	case strings.HasPrefix(name, "container_memory_"):
