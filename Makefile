@@ -40,7 +40,7 @@ export FUZZ_SECONDS ?= 60
 export FUZZ_ONLY    ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-kubernetes-cgroup2 show-join show-swarm show-event-latency show-quiet show-alerts show-rules-10k show-panels-10k show-exits show-churn show-podman show-hostile show-ui-10k show-start show-growth show-limit bench-agent clean help chaos fuzz show-history show-wire show-backlog bench-collector
+.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-kubernetes-cgroup2 show-join show-swarm show-event-latency show-quiet show-alerts show-rules-10k show-panels-10k show-annotations show-exits show-churn show-podman show-hostile show-ui-10k show-start show-growth show-limit bench-agent clean help chaos fuzz show-history show-wire show-backlog bench-collector
 
 build: ## build bin/plimsoll-agent and bin/plimsoll-collector
 	go build -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/plimsoll-agent ./agent
@@ -148,6 +148,9 @@ show-rules-10k: ## evaluate the rule pack over 10,000 synthetic containers and p
 
 show-panels-10k: ## time every query of every dashboard over 10,000 synthetic containers: ten minutes, most of it to write them
 	PLIMSOLL_SHOW_CONTAINERS=10000 go test -count=1 -v -timeout 30m -run TestPanelsOverALargeFleet ./collector/internal/grafana/paneltest
+
+show-annotations: ## two collectors and one Grafana: a release, an OOM storm and alerts annotated once each over kill -9 (8 min; root, Docker, Grafana)
+	PLIMSOLL_SHOW=annotations go test -v -count=1 -timeout 15m -run TestEachMomentIsAnnotatedOnce ./collector/e2e
 
 clean: ## remove bin/; the state of make run in ./data stays
 	rm -rf bin

@@ -12,7 +12,7 @@ func cluster() board.Dashboard {
 		From:        "now-6h",
 		Refresh:     "1m",
 		Variables:   sites(),
-		Annotations: marks(alertsInScope, real),
+		Annotations: marks(alertsInScope, project),
 		Rows: []board.Row{
 			{Title: "Now", Panels: clusterNow()},
 			{Title: "Utilisation", Panels: clusterUse()},

@@ -12,7 +12,7 @@ func fleet() board.Dashboard {
 		From:        "now-1h",
 		Refresh:     "1m",
 		Variables:   sites(),
-		Annotations: marks(alertsInScope, real),
+		Annotations: marks(alertsInScope, project),
 		Rows: []board.Row{
 			{Title: "Now", Panels: fleetNow()},
 			{Title: "Where", Panels: []board.Panel{siteTable(), projectTable(), busiestTable(project), largestTable(project)}},

@@ -124,7 +124,7 @@ func busiestTable(selector string) board.Panel {
 		Do:     "open the container; throttled above a quarter, raise its limit or its replicas.",
 		Queries: []board.Query{
 			{Expr: top},
-			{Expr: ofLimit(top, top+" / on ("+perContainer+") "+recorded("container:cpu_limit_cores:sum", "sum"))},
+			{Expr: beside(top, recorded("container:cpu_limit_used:ratio", "max"))},
 			{Expr: beside(top, recorded("container:cpu_throttled_periods:ratio_rate5m", "max")) + " or 0 * " + top},
 		},
 		View: board.Table{

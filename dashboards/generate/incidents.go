@@ -12,7 +12,7 @@ func incidents() board.Dashboard {
 		From:        "now-6h",
 		Refresh:     "30s",
 		Variables:   sites(),
-		Annotations: marks(alertsInScope, real),
+		Annotations: marks(alertsInScope, project),
 		Rows: []board.Row{
 			{Title: "Now", Panels: incidentsNow()},
 			{Title: "Symptoms", Panels: []board.Panel{firingTable(alertsInScope), oomTable(), restartTable(), exitTable(), unhealthyTable()}},
@@ -160,7 +160,7 @@ func exitTable() board.Panel {
 }
 
 func unhealthyTable() board.Panel {
-	since := "1000 * " + by("max", eventLabels, series("slot:unhealthy_start_time_seconds:max", `container!="", `+project))
+	since := "1000 * " + by("max", eventLabels, slots("slot:unhealthy_start_time_seconds:max", project))
 	return board.Panel{
 		Title: "Not healthy now", Width: 12, Height: 8, Unit: board.Count,
 		What:   "Containers whose own health check fails or has not passed yet, and when they were started. The fifty started last.",

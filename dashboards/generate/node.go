@@ -19,7 +19,7 @@ func node() board.Dashboard {
 		From:        "now-1h",
 		Refresh:     "30s",
 		Variables:   append(sites(), board.Variable{Name: "node", Label: "Node", Choice: board.One, Selector: series("machine_cpu_cores", site)}),
-		Annotations: marks(alertsOnNodes, `container!="", `+containersOn),
+		Annotations: marks(alertsOnNodes, containersOn),
 		Rows: []board.Row{
 			{Title: "Now", Panels: nodeNow()},
 			{Title: "The node", Panels: []board.Panel{nodeTable(onNode, 4)}},

@@ -14,7 +14,7 @@ func projectPage() board.Dashboard {
 		From:        "now-6h",
 		Refresh:     "1m",
 		Variables:   sites(),
-		Annotations: marks(alertsInScope, real),
+		Annotations: marks(alertsInScope, project),
 		Rows: []board.Row{
 			{Title: "Health", Panels: append(projectHealth(), workloadTable())},
 			{Title: "Use", Panels: projectUse()},

@@ -67,25 +67,24 @@ func topOver(expr, labels, rank string) string {
 	return fmt.Sprintf("%s and on (%s) topk(10, %s)", expr, labels, rank)
 }
 
-// Events of the last day, one series per slot that had any, as recorded a minute ago at most.
-func oomKills(selector string) string {
-	return series("slot:oom_kills:increase1d", `container!="", `+selector)
-}
+// Events of the last day, one series per slot that had any, as recorded a minute ago at most. What is 0 is the series that says
+// that the rule was evaluated; asking for a container instead would cost a look at all that have one.
+func oomKills(selector string) string { return slots("slot:oom_kills:increase1d", selector) }
 
-func restarts(selector string) string {
-	return series("slot:restarts:increase1d", `container!="", `+selector)
-}
+func restarts(selector string) string { return slots("slot:restarts:increase1d", selector) }
 
 // exits are the failed ones, by reason.
-func exits(selector string) string {
-	return series("slot:exits:increase1d", `container!="", `+selector)
+func exits(selector string) string { return slots("slot:exits:increase1d", selector) }
+
+func slots(recorded, selector string) string {
+	return "(" + series(recorded, selector) + " > 0)"
 }
 
 // rose is by how much such a series rose since the step before, where it did. Where nothing was recorded a step before, the
 // collector was away, and nothing is known of when.
 func rose(recorded, selector string) string {
-	now := series(recorded, `container!="", `+selector)
-	return fmt.Sprintf(`(%s - (%s offset $__interval or 0 * %s) > 0) and on () %s{container=""} offset $__interval`, now, now, now, recorded)
+	now := series(recorded, selector)
+	return fmt.Sprintf(`(%s - (%s offset $__interval or 0 * %s) > 0) and on () count(%s offset $__interval)`, now, now, now, recorded)
 }
 
 func atEnd(selector string) string { return selector + " @ end()" }

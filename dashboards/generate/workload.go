@@ -25,7 +25,7 @@ func workload() board.Dashboard {
 			board.Variable{Name: "workload", Label: "Workload", Choice: board.One, Selector: series("container_start_time_seconds", `container!="", `+project+`, namespace=~"$namespace"`)},
 			board.Variable{Name: "pod", Label: "Pod", Selector: series("container_start_time_seconds", `container!="", `+inWorkload)},
 		),
-		Annotations: marks(alertsOfWorkload, ofWorkload),
+		Annotations: marks(alertsOfWorkload, inWorkload+`, pod=~"$pod"`),
 		Rows: []board.Row{
 			{Title: "Now", Panels: workloadNow()},
 			{Title: "Replicas", Panels: append([]board.Panel{replicaTable()}, replicaUse()...)},

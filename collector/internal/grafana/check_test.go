@@ -22,7 +22,9 @@ import (
 
 	"github.com/plimsoll/plimsoll/collector/internal/engine"
 	"github.com/plimsoll/plimsoll/collector/internal/grafana/grafanatest"
+	"github.com/plimsoll/plimsoll/collector/internal/grafana/moments"
 	"github.com/plimsoll/plimsoll/collector/internal/grafana/paneltest"
+	"github.com/plimsoll/plimsoll/collector/internal/releases"
 	"github.com/plimsoll/plimsoll/collector/internal/rules"
 	"github.com/plimsoll/plimsoll/dashboards"
 )
@@ -205,8 +207,54 @@ func testMarks(t *testing.T, e *engine.Engine) {
 			}
 		}
 	}
+	testStorm(t, e, minute)
 	if want := map[string]int{"OOM kills": 1, "Restarts": 1, "Releases": 1}; !maps.Equal(marks, want) {
 		t.Errorf("marks %v, want %v", marks, want)
+	}
+}
+
+// testStorm writes what is recorded of a container that was killed six times within two minutes, and of nothing for an hour.
+func testStorm(t *testing.T, e *engine.Engine, minute func(float64) time.Time) {
+	var batch []prompb.TimeSeries
+	for _, labels := range [][]prompb.Label{{{Name: "project", Value: "storm"}, {Name: "idc", Value: "bj"}, {Name: "cluster", Value: "c1"}, {Name: "container", Value: "hog"}}, nil} {
+		ts := prompb.TimeSeries{Labels: append([]prompb.Label{{Name: "__name__", Value: "slot:oom_kills:increase1d"}}, labels...)}
+		for at := 100.0; at < 240; at++ {
+			if at >= 140 && at < 200 {
+				continue // the collector is away
+			}
+			v := 0.0
+			if labels != nil {
+				v = min(6, max(0, (at-119)*3))
+			}
+			ts.Samples = append(ts.Samples, prompb.Sample{Value: v, Timestamp: minute(at).UnixMilli()})
+		}
+		batch = append(batch, ts)
+	}
+	if err := e.Append(batch); err != nil {
+		t.Fatal(err)
+	}
+	e.Flush()
+	sources := moments.Sources{
+		Range: func(ctx context.Context, expr string, from, to time.Time, step time.Duration) ([]moments.Series, error) {
+			found, err := e.QueryRange(ctx, expr, from, to, step)
+			var all []moments.Series
+			for _, s := range found {
+				one := moments.Series{Labels: map[string]string{"project": s.Label("project")}, Values: s.Values}
+				for _, ms := range s.TimestampsMillis {
+					one.Times = append(one.Times, time.UnixMilli(ms))
+				}
+				all = append(all, one)
+			}
+			return all, err
+		},
+		Releases: func(context.Context, time.Time, time.Time) ([]releases.Release, error) { return nil, nil },
+	}
+	found, err := sources.Find(t.Context(), minute(105), minute(235))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) != 1 || found[0].Kind != moments.Storm || found[0].GoesOn || found[0].Start.Sub(minute(121)).Abs() > 2*time.Minute || found[0].Labels[0].Value != "storm" {
+		t.Errorf("storms: %+v", found)
 	}
 }
 

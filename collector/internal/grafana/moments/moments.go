@@ -118,10 +118,11 @@ func ofRelease(r releases.Release) Moment {
 	}
 }
 
-// stormQuery counts by what is recorded of each slot that was killed: it reads nothing of those that were not.
+// stormQuery counts by what is recorded of each slot that was killed: it reads nothing of those that were not. Without a count of
+// five minutes ago the collector was away, and nothing is known of when the kills of the day were.
 func stormQuery() string {
-	const killed = `slot:oom_kills:increase1d{container!=""}`
-	return fmt.Sprintf("sum by (project, idc, cluster) (clamp_min(%[1]s - (%[1]s offset %[2]s or 0 * %[1]s), 0)) >= %[3]d", killed, stormWindow, stormKills)
+	const killed = "slot:oom_kills:increase1d"
+	return fmt.Sprintf("sum by (project, idc, cluster) (clamp_min(%[1]s - (%[1]s offset %[2]s or 0 * %[1]s), 0)) >= %[3]d and on () count(%[1]s offset %[2]s)", killed, stormWindow, stormKills)
 }
 
 func alertQuery() string {
