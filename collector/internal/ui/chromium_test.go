@@ -65,9 +65,9 @@ func newTab(t *testing.T, browser context.Context, handler http.Handler) *tab {
 	t.Helper()
 	ctx, closeTab := chromedp.NewContext(browser)
 	t.Cleanup(closeTab)
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Minute)
 	t.Cleanup(cancel)
-	return startTab(&tab{t: t, ctx: ctx, origin: origin, handler: handler, patience: 20 * time.Second})
+	return startTab(&tab{t: t, ctx: ctx, origin: origin, handler: handler, patience: time.Minute})
 }
 
 func startTab(p *tab) *tab {
