@@ -182,9 +182,6 @@ func faults() []fault {
 			put("plimsoll_agent_source_up", from(1, 0), "source", "docker")
 		})},
 		{alert: "AgentLeavesOutWork", inject: faultyNode(func(put func(string, gauge, ...string), _ time.Time) {
-			put("plimsoll_agent_shedding", from(0, 1), "what", "memory-peaks")
-		})},
-		{alert: "AgentLeavesOutWork", inject: faultyNode(func(put func(string, gauge, ...string), _ time.Time) {
 			put("plimsoll_agent_shedding", from(0, 1), "what", "peaks_memory")
 		})},
 		{alert: "AgentRemoteWriteBehind", inject: faultyNode(func(put func(string, gauge, ...string), _ time.Time) {
