@@ -182,7 +182,7 @@ func faults() []fault {
 			put("plimsoll_agent_source_up", from(1, 0), "source", "docker")
 		})},
 		{alert: "AgentLeavesOutWork", inject: faultyNode(func(put func(string, gauge, ...string), _ time.Time) {
-			put("plimsoll_agent_shedding", from(0, 1), "what", "peaks_memory")
+			put("plimsoll_agent_shedding", from(0, 1), "what", "memory-peaks")
 		})},
 		{alert: "AgentRemoteWriteBehind", inject: faultyNode(func(put func(string, gauge, ...string), _ time.Time) {
 			put("plimsoll_agent_remote_write_lag_seconds", from(1, 300), "receiver", "c")
