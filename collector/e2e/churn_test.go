@@ -97,7 +97,8 @@ func TestChurn(t *testing.T) {
 	}
 	before, appeared, removed := agent.held(t), notices("appeared"), notices("removed")
 	unnamed := func() float64 {
-		return agent.metric(t, "plimsoll_agent_containers_unnamed_total") + agent.metric(t, "plimsoll_agent_containers_held") + agent.metric(t, "plimsoll_agent_containers_held_refused_total")
+		return agent.metric(t, "plimsoll_agent_containers_unnamed_total") + agent.metric(t, "plimsoll_agent_containers_held") + agent.metric(t, "plimsoll_agent_containers_held_refused_total") +
+			agent.metric(t, "plimsoll_agent_containers_unopened_total")
 	}
 	unnamedBefore := unnamed()
 

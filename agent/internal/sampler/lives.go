@@ -34,20 +34,21 @@ type lives struct {
 }
 
 type lifeMetrics struct {
-	refused, unnamed, missed prometheus.Counter
+	refused, unopened, unnamed, missed prometheus.Counter
 }
 
 func newLives(most int, reg prometheus.Registerer) *lives {
 	l := &lives{
 		most: most, held: map[cgroup.ContainerID][]*life{}, now: map[cgroup.ContainerID]*life{}, buf: make([]byte, cgroup.BufferSize), firstBuf: make([]byte, cgroup.BufferSize),
 		metrics: &lifeMetrics{
-			refused: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_containers_held_refused_total", Help: "New cgroups not read before their identity was known, because the limit of those held back was reached or they could not be opened."}),
-			unnamed: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_containers_unnamed_total", Help: "Containers that came and went, or ran for 30 s, without a runtime naming them in time; their held back readings are dropped."}),
-			missed:  prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_final_readings_missed_total", Help: "Containers that ended without a final reading: what they used after the last round is not counted, and their exit record has no CPU time and no memory peak."}),
+			refused:  prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_containers_held_refused_total", Help: "New cgroups not read before their identity was known, because the limit of those held back was reached or they could not be opened."}),
+			unopened: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_containers_unopened_total", Help: "New cgroups that were gone, or not there in every hierarchy, when they were to be read for the first time. Those that a runtime names later are opened then, or counted in plimsoll_agent_containers_unread_total."}),
+			unnamed:  prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_containers_unnamed_total", Help: "Containers that came and went, or ran for 30 s, without a runtime naming them in time; their held back readings are dropped."}),
+			missed:   prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_final_readings_missed_total", Help: "Containers that ended without a final reading: what they used after the last round is not counted, and their exit record has no CPU time and no memory peak."}),
 		},
 	}
 	if reg != nil {
-		reg.MustRegister(l.metrics.refused, l.metrics.unnamed, l.metrics.missed,
+		reg.MustRegister(l.metrics.refused, l.metrics.unopened, l.metrics.unnamed, l.metrics.missed,
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "plimsoll_agent_containers_held", Help: "Containers whose readings are held back until a runtime names them."}, func() float64 {
 				l.mu.Lock()
 				defer l.mu.Unlock()
@@ -66,15 +67,18 @@ func (s *Sampler) Appeared(id cgroup.ContainerID, path string) {
 		return
 	}
 	group, err := s.cfg.FS.Open(s.cfg.FS.PathsFor(path), cgroup.Options{Budget: s.cfg.Budget, Faults: s.cfg.Faults})
-	if err != nil {
-		if !errors.Is(err, cgroup.ErrGone) {
-			l.metrics.refused.Inc()
-		}
+	switch {
+	case errors.Is(err, cgroup.ErrGone):
+		l.metrics.unopened.Inc()
+		return
+	case err != nil:
+		l.metrics.refused.Inc()
 		return
 	}
 	one := &life{reader: group, openedAt: time.Now()}
 	if err := group.Read(&one.first.stats, l.firstBuf); err != nil || one.first.stats.Has&cgroup.HasCPUUsage == 0 {
 		group.Close() // a driver that makes the hierarchies one by one is still at it: the runtime's word will open them all
+		l.metrics.unopened.Inc()
 		return
 	}
 	one.first.at = one.openedAt
