@@ -136,7 +136,9 @@ func TestModulesInABrowser(t *testing.T) {
 				`{"columns":["Time 1","i 1","n","Value #A","Time 2","i 2","Value #B"],"rows":[["0","p","x","1","0","q","2"]],"skipped":["mystery"]}`},
 		}},
 		{"fieldconfig.js", [][2]string{
-			{`m.show(0.8, {unit: 'percentunit', thresholds: {steps: [{color: 'green', value: null}, {color: 'red', value: 0.75}]}})`, `{"text":"80%","color":"red","level":1,"mapped":false}`},
+			{`m.show(0.8, {unit: 'percentunit', thresholds: {steps: [{color: 'green', value: null}, {color: 'red', value: 0.75}]}})`, `{"text":"80%","color":"red","state":"bad","mapped":false}`},
+			{`m.show(0.5, {unit: 'percentunit', thresholds: {steps: [{color: 'red', value: null}, {color: 'green', value: 0.98}]}}).state`, `"bad"`},
+			{`m.show(1, {unit: 'percentunit', thresholds: {steps: [{color: 'red', value: null}, {color: 'green', value: 0.98}]}}).state`, `null`},
 			{`m.show(-1, {mappings: [{type: 'value', options: {'-1': {text: 'no limit'}}}]}).text`, `"no limit"`},
 			{`m.show(5, {mappings: [{type: 'range', options: {from: 1, to: 9, result: {text: 'few'}}}]}).text`, `"few"`},
 			{`m.show(null, {noValue: 'none', mappings: []}).text`, `"none"`},

@@ -43,13 +43,20 @@ export function toRegExp(text) {
   }
 }
 
-/** show writes a value as its field says: a mapping's text, else the number in its unit. {text, color, level, mapped} */
+/** show writes a value as its field says: a mapping's text, else the number in its unit. {text, color, state, mapped} */
 export function show(value, config) {
   const mapped = mapping(value, config.mappings);
   const number = typeof value === 'number';
   const text = mapped?.text ?? (number || value === null ? formatText(value, config.unit, config.decimals ?? null) : String(value));
   const step = number ? threshold(value, config) : null;
-  return { text: value === null && config.noValue ? config.noValue : text, color: mapped?.color ?? step?.color ?? null, level: step?.index ?? 0, mapped: Boolean(mapped?.text) };
+  const color = mapped?.color ?? step?.color ?? null;
+  return { text: value === null && config.noValue ? config.noValue : text, color, state: stateOf(color, Boolean(mapped?.text)), mapped: Boolean(mapped?.text) };
+}
+
+/** stateOf is how a colour is shown: as bad or as a warning, whichever end of the thresholds it stands at. Good is no news, unless a mapping says it in words. */
+function stateOf(color, mapped) {
+  const state = tone(color);
+  return state !== 'good' || mapped ? state : null;
 }
 
 function mapping(value, mappings) {
@@ -68,7 +75,7 @@ function special(value, match) {
   return { null: nothing, nan: Number.isNaN(value), 'null+nan': nothing || Number.isNaN(value), true: value === true, false: value === false, empty: value === '' }[match] ?? false;
 }
 
-/** threshold finds the step a value has reached: {value, color, index}; index 0 is the base. */
+/** threshold finds the step a value has reached: {value, color}. */
 export function threshold(value, config) {
   const { steps = [], mode } = config.thresholds ?? {};
   if (steps.length === 0 || value === null || Number.isNaN(value)) return null;
@@ -77,13 +84,11 @@ export function threshold(value, config) {
     const min = config.min ?? 0;
     at = ((value - min) / ((config.max ?? 100) - min)) * 100;
   }
-  let index = 0;
-  steps.forEach((s, i) => { if (i > 0 && at >= s.value) index = i; });
-  return { ...steps[index], index };
+  return steps.findLast((s, i) => i === 0 || at >= s.value);
 }
 
 /** tone says how bad a reached threshold is, by its colour: 'bad', 'warn', 'good' or null. Healthy values stay in plain ink. */
-export function tone(color) {
+function tone(color) {
   if (/red|f2495c|e02f44|c4162a/i.test(color ?? '')) return 'bad';
   if (/orange|yellow|ff9830|fade2a|ff780a/i.test(color ?? '')) return 'warn';
   if (/green|73bf69|56a64b|37872d/i.test(color ?? '')) return 'good';

@@ -1,6 +1,6 @@
 // Draws one bar per series, longest scale shared, with its figure in text.
 import { cut, el } from '../dom.js';
-import { fieldConfig, show, tone } from '../fieldconfig.js';
+import { fieldConfig, show } from '../fieldconfig.js';
 import { linkURL } from '../link.js';
 import { reduce } from '../reduce.js';
 import { toFrames, transform } from '../frame.js';
@@ -16,7 +16,7 @@ export function drawBars(body, { model, ctx, result }) {
   const scale = Math.max(...items.map((i) => i.config.max ?? i.value ?? 0), 1e-12);
   const list = el('ul', { class: 'bars' });
   for (const { name, labels, value, config, shown } of items.slice(0, MOST_BARS)) {
-    const state = shown.level > 0 ? tone(shown.color) : null;
+    const state = shown.state;
     const low = config.min ?? 0;
     const share = Math.max(0, Math.min(1, ((value ?? 0) - low) / ((config.max ?? scale) - low)));
     const href = config.links?.[0]?.url && linkURL(config.links[0].url, { labels, fields: labels, name, raw: value, text: shown.text }, ctx.view, result.scope);

@@ -1,6 +1,6 @@
 // Draws big figures: one per series, coloured only when a threshold is reached, over a thin trace where the query gave a history.
 import { cut, el, icon, svg } from '../dom.js';
-import { fieldConfig, show, tone } from '../fieldconfig.js';
+import { fieldConfig, show } from '../fieldconfig.js';
 import { format } from '../format.js';
 import { linkURL } from '../link.js';
 import { reduce } from '../reduce.js';
@@ -15,7 +15,7 @@ export function drawStat(body, { model, ctx, result }) {
     const value = reduce(series.values, options.reduceOptions?.calcs?.[0]);
     const shown = show(value, config);
     const parts = shown.mapped || config.unit?.startsWith('dateTime') ? { value: shown.text, unit: '' } : format(value, config.unit, config.decimals ?? null);
-    const state = shown.level > 0 || shown.mapped ? tone(shown.color) : null;
+    const state = shown.state;
     const name = config.displayName || series.name;
     const named = options.textMode === 'value_and_name' || options.textMode === 'name' || (several && options.textMode !== 'value');
     const href = config.links?.[0]?.url && linkURL(config.links[0].url, { labels: series.labels, fields: series.labels, name, raw: value, text: shown.text }, ctx.view, result.scope);

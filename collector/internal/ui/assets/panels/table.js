@@ -1,6 +1,6 @@
 // Draws a table: sortable, gauges and colours in cells, every row a link to the next level down.
 import { cut, el, icon } from '../dom.js';
-import { fieldConfig, show, tone } from '../fieldconfig.js';
+import { fieldConfig, show } from '../fieldconfig.js';
 import { linkURL } from '../link.js';
 import { sorted, toFrames, transform } from '../frame.js';
 
@@ -63,7 +63,7 @@ function cell(value, column, scale, href) {
   const shown = show(absent ? null : value, config);
   const text = absent ? config.noValue ?? '–' : shown.text;
   const kind = config.custom.cellOptions?.type ?? 'auto';
-  const state = !absent && (shown.level > 0 || shown.mapped) ? tone(shown.color) : null;
+  const state = absent ? null : shown.state;
   const inner = href ? el('a', { href }, cut(text)) : el('span', {}, cut(text));
   const colored = kind === 'color-text' || kind === 'color-background' || kind === 'gauge';
   const meter = kind === 'gauge' && numeric && !absent && !shown.mapped;
