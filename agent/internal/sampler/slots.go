@@ -16,6 +16,7 @@ type slot struct {
 	shown   inventory.Slot // counters as last shown
 	seen    bool           // in the newest listing
 	written bool           // shown holds something
+	at      int64          // Unix milliseconds of the newest sample
 }
 
 // which slots to add.
@@ -41,7 +42,7 @@ func (s *Sampler) sampleSlots(w which) {
 			k = &slot{set: series.New(containerLabels(c.Labels)), labels: c.Labels, shown: inventory.Slot{Exits: c.ExitsBefore}}
 			s.slots[c.Key] = k
 		case k.labels != c.Labels:
-			s.batch.relabel(k.set, containerLabels(c.Labels), now.UnixMilli()-1)
+			s.batch.relabel(k.set, containerLabels(c.Labels), max(now.UnixMilli()-1, k.at+1))
 			k.labels, k.written = c.Labels, false
 		}
 		k.seen = true
@@ -50,11 +51,12 @@ func (s *Sampler) sampleSlots(w which) {
 		}
 		s.firstExits(k, c, now)
 		k.put(c)
-		s.batch.add(k.set, now.UnixMilli())
+		k.at = now.UnixMilli()
+		s.batch.add(k.set, k.at)
 	}
 	for key, k := range s.slots {
 		if !k.seen {
-			s.batch.end(k.set, now.UnixMilli())
+			s.batch.end(k.set, max(now.UnixMilli(), k.at+1))
 			delete(s.slots, key)
 		}
 	}
@@ -103,5 +105,6 @@ func (s *Sampler) slotZeros(c inventory.Container, at time.Time) {
 	k.set.Begin()
 	k.set.Put(catalog.OOMEvents, 0)
 	k.set.Put(catalog.Restarts, 0)
-	s.batch.add(k.set, min(at.UnixMilli(), time.Now().UnixMilli()-1))
+	k.at = min(at.UnixMilli(), time.Now().UnixMilli()-1)
+	s.batch.add(k.set, k.at)
 }
