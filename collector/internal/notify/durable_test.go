@@ -2,7 +2,9 @@ package notify_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -27,8 +29,15 @@ func silenceOf(project, by, comment string, lasts time.Duration) string {
 func crash(t *testing.T, dir string) string {
 	t.Helper()
 	left := t.TempDir()
-	if err := os.CopyFS(left, os.DirFS(dir)); err != nil {
-		t.Fatal(err)
+	for {
+		err := os.CopyFS(left, os.DirFS(dir))
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		left = t.TempDir() // a snapshot took its name in the meantime
 	}
 	return left
 }

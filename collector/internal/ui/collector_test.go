@@ -114,7 +114,7 @@ func followTheRedNumber(t *testing.T, p *tab) {
 	const chart = `.panel.timeseries[data-title="CPU"][data-state="drawn"]`
 	for range 30 { // what was written seconds ago comes into the chart with the next refresh
 		p.settle()
-		if p.truth(`document.querySelector('` + chart + `')`) {
+		if p.truth(`document.querySelector('` + chart + ` .legend')?.innerText.includes('user')`) { // the rate, not the limit alone
 			break
 		}
 		time.Sleep(time.Second)
