@@ -17,10 +17,8 @@ IMAGE_PREFIX ?=
 IMAGE_TAG    ?= dev
 CA_BUNDLE    ?= /etc/ssl/certs/ca-certificates.crt
 
-# One test binary of a package may take this long; TESTFLAGS goes to go test, RUNFLAGS to the supervisor. The packages that start
-# servers wait more than they compute, so one package more than there are CPUs is tested at a time.
+# One test binary of a package may take this long; TESTFLAGS goes to go test, RUNFLAGS to the supervisor.
 TEST_TIMEOUT ?= 10m
-TEST_PACKAGES_AT_ONCE ?= $(shell expr $$(nproc) + 1)
 TESTFLAGS    ?=
 RUNFLAGS     ?=
 
@@ -53,7 +51,7 @@ run: build ## build, start both with state under ./data, show live what is colle
 	@bin/plimsoll-run $(RUNFLAGS)
 
 test: build ## run all tests; what needs Docker, root, Grafana or a browser is skipped when absent, and fails when CI=true
-	@go run ./.ci/tally -timeout $(TEST_TIMEOUT) -p $(TEST_PACKAGES_AT_ONCE) $(TESTFLAGS) $(PACKAGES)
+	@go run ./.ci/tally -timeout $(TEST_TIMEOUT) $(TESTFLAGS) $(PACKAGES)
 
 check: ## gofmt, go vet, staticcheck
 	@unformatted=$$(gofmt -l $(GOFOLDERS)); test -z "$$unformatted" || { echo "these files need gofmt -w:"; echo "$$unformatted"; exit 1; }
