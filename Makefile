@@ -40,7 +40,7 @@ export FUZZ_SECONDS ?= 60
 export FUZZ_ONLY    ?=
 
 .DEFAULT_GOAL := build
-.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-kubernetes-cgroup2 show-join show-swarm show-event-latency show-quiet show-alerts show-rules-10k show-panels-10k show-annotations show-exits show-churn show-podman show-hostile show-ui-10k show-start show-growth show-limit bench-agent clean help chaos fuzz show-history show-wire show-backlog bench-collector
+.PHONY: build run test check generate images show-cgroup2 show-kubernetes show-kubernetes-cgroup2 show-join show-swarm show-event-latency show-quiet show-alerts show-rules-10k show-panels-10k show-annotations show-exits show-churn show-remote-engine show-podman show-hostile show-ui-10k show-start show-growth show-limit bench-agent clean help chaos fuzz show-history show-wire show-backlog bench-collector
 
 build: ## build bin/plimsoll-agent and bin/plimsoll-collector
 	go build -buildvcs=false -ldflags '$(LDFLAGS)' -o bin/plimsoll-agent ./agent
@@ -108,6 +108,9 @@ show-hostile: ## what bombs, slow and half-open connections, garbage, huge queri
 
 show-churn: ## a minute of births and deaths, as fast as the engine can and 20 cgroups a second beside: all counted, nothing held afterwards (root, Docker)
 	PLIMSOLL_SHOW=exits go test -v -count=1 -timeout 10m -run TestChurn ./collector/e2e
+
+show-remote-engine: ## an agent that asks the engine over TLS beside one that reads the cgroups: the same figures (a minute; root, Docker)
+	PLIMSOLL_SHOW=remote-engine go test -v -count=1 -timeout 10m -run TestARemoteEngineTellsTheSame ./collector/e2e
 
 show-podman: ## the agent beside a real Podman through its Docker-compatible API (a minute; root, Debian packages podman and conmon)
 	PLIMSOLL_SHOW=podman go test -v -count=1 -timeout 10m -run TestPodman ./collector/e2e

@@ -104,6 +104,9 @@ func remoteEngine(t *testing.T, dir string) (address string) {
 // TestARemoteEngineTellsTheSame: an agent that sees an engine over TLS alone, and no cgroup of its containers, ships the figures that the agent on
 // the engine's host reads from the kernel, under the same names.
 func TestARemoteEngineTellsTheSame(t *testing.T) {
+	if os.Getenv("PLIMSOLL_SHOW") != "remote-engine" {
+		t.Skip("compares rates of a minute: make show-remote-engine")
+	}
 	p := newPair(t, time.Second)
 	keys, here := t.TempDir(), t.TempDir()
 	if err := os.WriteFile(filepath.Join(here, "cgroup.controllers"), []byte("cpu memory pids\n"), 0o600); err != nil {
