@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 	"github.com/VictoriaMetrics/VictoriaMetrics/app/vmselect/searchutil"
 	"github.com/VictoriaMetrics/VictoriaMetrics/lib/storage"
 
+	"github.com/plimsoll/plimsoll/collector/internal/inprocess"
 	"github.com/plimsoll/plimsoll/collector/internal/view"
 )
 
@@ -83,23 +83,22 @@ func narrowed(r *http.Request, v *view.View) (*http.Request, error) {
 // metadata answers /api/v1/metadata for a bound reader: the library keeps it by metric and knows no series of it, so that of
 // metrics without a series in the view is left out.
 func (e *Engine) metadata(w http.ResponseWriter, r *http.Request, now time.Time) {
-	names := &kept{header: http.Header{}}
+	library := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { vmselect.RequestHandler(w, r) })
 	of := r.Clone(r.Context())
 	of.URL = &url.URL{Path: "/api/v1/label/__name__/values", RawQuery: url.Values{
 		"extra_filters[]": r.Form["extra_filters[]"], "start": {strconv.FormatInt(now.Add(-day).Unix(), 10)},
 	}.Encode()}
 	of.Form = nil
-	vmselect.RequestHandler(names, of)
+	names := inprocess.Ask(library, of)
 	limit := r.Form.Get("limit")
 	r.Form.Del("limit")
-	all := &kept{header: http.Header{}}
-	vmselect.RequestHandler(all, r)
+	all := inprocess.Ask(library, r)
 	var seen struct{ Data []string }
 	var told struct {
 		Status string                     `json:"status"`
 		Data   map[string]json.RawMessage `json:"data"`
 	}
-	if json.Unmarshal(names.body.Bytes(), &seen) != nil || json.Unmarshal(all.body.Bytes(), &told) != nil {
+	if json.Unmarshal(names.Body.Bytes(), &seen) != nil || json.Unmarshal(all.Body.Bytes(), &told) != nil {
 		http.Error(w, "the meaning of metrics can not be told", http.StatusServiceUnavailable)
 		return
 	}
@@ -122,18 +121,3 @@ func (e *Engine) metadata(w http.ResponseWriter, r *http.Request, now time.Time)
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(told) // a client that left is nobody to tell
 }
-
-// kept is a ResponseWriter that keeps what is written.
-type kept struct {
-	header http.Header
-	body   bytes.Buffer
-}
-
-// Header implements http.ResponseWriter.
-func (k *kept) Header() http.Header { return k.header }
-
-// Write implements http.ResponseWriter.
-func (k *kept) Write(b []byte) (int, error) { return k.body.Write(b) }
-
-// WriteHeader implements http.ResponseWriter.
-func (k *kept) WriteHeader(int) {}

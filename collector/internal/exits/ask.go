@@ -1,7 +1,6 @@
 package exits
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/plimsoll/plimsoll/collector/internal/inprocess"
 )
 
 // ask is what a request wants.
@@ -123,40 +124,18 @@ func (h *Handler) samples(r *http.Request, a ask) (all []series, code int, err e
 	if err != nil {
 		return nil, http.StatusInternalServerError, fmt.Errorf("ask for exit records: %w", err)
 	}
-	var got recorded
-	h.query.ServeHTTP(&got, inner)
+	got := inprocess.Ask(h.query, inner)
 	var body struct {
 		Status, Error string
 		Data          struct{ Result []series }
 	}
-	switch err := json.Unmarshal(got.body.Bytes(), &body); {
-	case got.code >= http.StatusBadRequest && (err != nil || body.Error == ""):
-		return nil, got.code, fmt.Errorf("ask for exit records: %s", http.StatusText(got.code))
-	case got.code >= http.StatusBadRequest:
-		return nil, got.code, fmt.Errorf("ask for exit records: %s", body.Error)
+	switch err := json.Unmarshal(got.Body.Bytes(), &body); {
+	case got.Code >= http.StatusBadRequest && (err != nil || body.Error == ""):
+		return nil, got.Code, fmt.Errorf("ask for exit records: %s", http.StatusText(got.Code))
+	case got.Code >= http.StatusBadRequest:
+		return nil, got.Code, fmt.Errorf("ask for exit records: %s", body.Error)
 	case err != nil:
 		return nil, http.StatusBadGateway, fmt.Errorf("read exit records: %w", err)
 	}
 	return body.Data.Result, http.StatusOK, nil
 }
-
-// recorded is a ResponseWriter that keeps the answer.
-type recorded struct {
-	header http.Header
-	body   bytes.Buffer
-	code   int
-}
-
-// Header implements http.ResponseWriter.
-func (w *recorded) Header() http.Header {
-	if w.header == nil {
-		w.header = http.Header{}
-	}
-	return w.header
-}
-
-// Write implements http.ResponseWriter.
-func (w *recorded) Write(b []byte) (int, error) { return w.body.Write(b) }
-
-// WriteHeader implements http.ResponseWriter.
-func (w *recorded) WriteHeader(code int) { w.code = code }

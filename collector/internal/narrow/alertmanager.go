@@ -44,7 +44,7 @@ func readAlertmanager(w http.ResponseWriter, r *http.Request, next http.Handler,
 	if id, ok := strings.CutPrefix(r.URL.Path, silencePath); ok {
 		if owns(w, r, next, id) {
 			if got, err := ask(next, r, http.MethodGet, silencePath+id, nil, nil); err == nil {
-				got.pass(w)
+				got.Pass(w)
 			}
 		}
 		return
@@ -69,12 +69,12 @@ func readAlertmanager(w http.ResponseWriter, r *http.Request, next http.Handler,
 		}
 	}
 	got, err := ask(next, r, http.MethodGet, r.URL.Path, parameters, nil)
-	if err != nil || got.code != http.StatusOK {
-		got.pass(w)
+	if err != nil || got.Code != http.StatusOK {
+		got.Pass(w)
 		return
 	}
 	var all []any
-	if err := got.decode(&all); err != nil {
+	if err := got.Decode(&all); err != nil {
 		reply(w, http.StatusInternalServerError, r.URL.Path+": "+err.Error())
 		return
 	}
@@ -128,7 +128,7 @@ func silencesOf(v *view.View, all []any) any {
 func status(w http.ResponseWriter, r *http.Request, next http.Handler) {
 	got, err := ask(next, r, http.MethodGet, r.URL.Path, nil, nil)
 	var all object
-	if err != nil || got.code != http.StatusOK || got.decode(&all) != nil {
+	if err != nil || got.Code != http.StatusOK || got.Decode(&all) != nil {
 		reply(w, http.StatusBadGateway, "the Alertmanager does not tell its status")
 		return
 	}

@@ -14,6 +14,7 @@ import (
 	"net/url"
 
 	"github.com/plimsoll/plimsoll/collector/internal/access"
+	"github.com/plimsoll/plimsoll/collector/internal/inprocess"
 	"github.com/plimsoll/plimsoll/collector/internal/view"
 )
 
@@ -21,49 +22,17 @@ import (
 type object = map[string]any
 
 // ask makes a request of its own to next and returns the answer.
-func ask(next http.Handler, r *http.Request, method, path string, parameters url.Values, body []byte) (answer, error) {
+func ask(next http.Handler, r *http.Request, method, path string, parameters url.Values, body []byte) (*inprocess.Answer, error) {
 	target := &url.URL{Path: path, RawQuery: parameters.Encode()}
 	inner, err := http.NewRequestWithContext(r.Context(), method, target.String(), bytes.NewReader(body))
 	if err != nil {
-		return answer{}, fmt.Errorf("ask %s: %w", path, err)
+		return &inprocess.Answer{Code: http.StatusInternalServerError}, fmt.Errorf("ask %s: %w", path, err)
 	}
 	if body != nil {
 		inner.Header.Set("Content-Type", "application/json")
 	}
 	inner.RemoteAddr = r.RemoteAddr
-	got := answer{header: http.Header{}, code: http.StatusOK}
-	next.ServeHTTP(&got, inner)
-	return got, nil
-}
-
-// answer is a ResponseWriter that keeps what is written.
-type answer struct {
-	header http.Header
-	body   bytes.Buffer
-	code   int
-}
-
-// Header implements http.ResponseWriter.
-func (a *answer) Header() http.Header { return a.header }
-
-// Write implements http.ResponseWriter.
-func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }
-
-// WriteHeader implements http.ResponseWriter.
-func (a *answer) WriteHeader(code int) { a.code = code }
-
-// decode reads the body; numbers keep their digits.
-func (a *answer) decode(into any) error {
-	d := json.NewDecoder(bytes.NewReader(a.body.Bytes()))
-	d.UseNumber()
-	return d.Decode(into)
-}
-
-// pass gives the answer on as it is.
-func (a *answer) pass(w http.ResponseWriter) {
-	w.Header().Set("Content-Type", a.header.Get("Content-Type"))
-	w.WriteHeader(a.code)
-	_, _ = w.Write(a.body.Bytes()) // a client that left is nobody to tell
+	return inprocess.Ask(next, inner), nil
 }
 
 func reply(w http.ResponseWriter, code int, body any) {
@@ -126,14 +95,14 @@ func ProjectMap(next http.Handler) http.Handler {
 			return
 		}
 		got, err := ask(next, r, http.MethodGet, r.URL.Path, url.Values{"format": {"json"}}, nil)
-		if err != nil || got.code != http.StatusOK {
-			got.pass(w)
+		if err != nil || got.Code != http.StatusOK {
+			got.Pass(w)
 			return
 		}
 		var all struct {
 			Projects []object
 		}
-		if err := got.decode(&all); err != nil {
+		if err := got.Decode(&all); err != nil {
 			reply(w, http.StatusInternalServerError, object{"status": "error", "error": "project map: " + err.Error()})
 			return
 		}

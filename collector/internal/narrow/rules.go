@@ -28,12 +28,12 @@ func Rules(next http.Handler, builtin func(file string) bool) http.Handler {
 			parameters[name] = asked[name]
 		}
 		got, err := ask(next, r, http.MethodGet, r.URL.Path, parameters, nil)
-		if err != nil || got.code != http.StatusOK {
-			got.pass(w)
+		if err != nil || got.Code != http.StatusOK {
+			got.Pass(w)
 			return
 		}
 		var all struct{ Data object }
-		if err := got.decode(&all); err != nil {
+		if err := got.Decode(&all); err != nil {
 			reply(w, http.StatusInternalServerError, object{"status": "error", "error": "rules: " + err.Error()})
 			return
 		}

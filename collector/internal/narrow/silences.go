@@ -88,10 +88,10 @@ func postSilence(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		return
 	}
 	var made struct{ SilenceID string }
-	if got.decode(&made) == nil && made.SilenceID != "" {
+	if got.Decode(&made) == nil && made.SilenceID != "" {
 		access.Note(r.Context(), "made", made.SilenceID)
 	}
-	got.pass(w)
+	got.Pass(w)
 }
 
 // deleteSilence ends one.
@@ -106,14 +106,14 @@ func deleteSilence(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		reply(w, http.StatusInternalServerError, err.Error())
 		return
 	}
-	got.pass(w)
+	got.Pass(w)
 }
 
 // owns tells whether a silence is within the reader's view; if not, it has answered.
 func owns(w http.ResponseWriter, r *http.Request, next http.Handler, id string) bool {
 	got, err := ask(next, r, http.MethodGet, silencePath+id, nil, nil)
 	var s silence
-	if err != nil || strings.Contains(id, "/") || got.code != http.StatusOK || got.decode(&s) != nil || !s.within(view.Of(r.Context())) {
+	if err != nil || strings.Contains(id, "/") || got.Code != http.StatusOK || got.Decode(&s) != nil || !s.within(view.Of(r.Context())) {
 		reply(w, http.StatusNotFound, fmt.Sprintf("silence %q: there is none of yours", id))
 		return false
 	}

@@ -1,7 +1,6 @@
 package noise
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/alertmanager/pkg/labels"
+
+	"github.com/plimsoll/plimsoll/collector/internal/inprocess"
 )
 
 // Silences reads the silences that are remembered, in force or over, from whoever answers Alertmanager's API v2.
@@ -18,10 +19,9 @@ func Silences(api http.Handler) ActsFunc {
 		if err != nil {
 			return nil, fmt.Errorf("silences: %w", err)
 		}
-		got := recorded{header: http.Header{}, code: http.StatusOK}
-		api.ServeHTTP(&got, r)
-		if got.code != http.StatusOK {
-			return nil, fmt.Errorf("silences: the Alertmanager answers %d %s", got.code, http.StatusText(got.code))
+		got := inprocess.Ask(api, r)
+		if got.Code != http.StatusOK {
+			return nil, fmt.Errorf("silences: the Alertmanager answers %d %s", got.Code, http.StatusText(got.Code))
 		}
 		var list []struct {
 			StartsAt time.Time
@@ -31,7 +31,7 @@ func Silences(api http.Handler) ActsFunc {
 				IsEqual     *bool // absent: true
 			}
 		}
-		if err := json.Unmarshal(got.body.Bytes(), &list); err != nil {
+		if err := json.Unmarshal(got.Body.Bytes(), &list); err != nil {
 			return nil, fmt.Errorf("silences: %w", err)
 		}
 		all := make([]Act, len(list))
@@ -65,19 +65,3 @@ func Silences(api http.Handler) ActsFunc {
 		return all, nil
 	}
 }
-
-// recorded is a ResponseWriter that keeps the answer.
-type recorded struct {
-	header http.Header
-	body   bytes.Buffer
-	code   int
-}
-
-// Header implements http.ResponseWriter.
-func (w *recorded) Header() http.Header { return w.header }
-
-// Write implements http.ResponseWriter.
-func (w *recorded) Write(b []byte) (int, error) { return w.body.Write(b) }
-
-// WriteHeader implements http.ResponseWriter.
-func (w *recorded) WriteHeader(code int) { w.code = code }
