@@ -18,7 +18,12 @@ import (
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
 )
 
-var errNoSuchContainer = errors.New("no such container")
+var (
+	errNoSuchContainer = errors.New("no such container")
+	// errNoFigures is an answer of zeros, which an engine gives of a container that does not run, and of any whose figures it failed to collect
+	// at that moment.
+	errNoFigures = errors.New("the engine has collected no figures")
+)
 
 // connection is what is asked of an engine. *wire is the real one.
 type connection interface {
@@ -30,7 +35,8 @@ type connection interface {
 	list(ctx context.Context) ([]Container, error)
 	// inspect tells one container. errNoSuchContainer: the engine does not have it any more.
 	inspect(ctx context.Context, id cgroup.ContainerID) (inspection, error)
-	// stats tells the figures of a running container. errNoSuchContainer: it does not run.
+	// stats tells the figures of a running container. errNoSuchContainer: the engine does not have it any more. errNoFigures: perhaps it does
+	// not run.
 	stats(ctx context.Context, id cgroup.ContainerID) (container.StatsResponse, error)
 	// limits tells what a container was given. errNoSuchContainer: the engine does not have it any more.
 	limits(ctx context.Context, id cgroup.ContainerID) (limits, error)

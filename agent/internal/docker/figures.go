@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -125,6 +126,9 @@ func (f *Figures) ask(ctx context.Context, conn connection) error {
 	}
 	if err == nil {
 		in, statsErr := conn.stats(ctx, f.id)
+		if errors.Is(statsErr, errNoFigures) {
+			statsErr = f.whyNone(ctx, conn)
+		}
 		if err = statsErr; err == nil {
 			f.mu.Lock()
 			statsOf(&in, given, &f.newest)
@@ -143,6 +147,21 @@ func (f *Figures) ask(ctx context.Context, conn connection) error {
 		f.answered(f.id)
 	}
 	return err
+}
+
+// whyNone tells errNoSuchContainer where the container does not run, and that its figures could not be had this time where it does: those
+// are asked for again.
+func (f *Figures) whyNone(ctx context.Context, conn connection) error {
+	found, err := conn.inspect(ctx, f.id)
+	switch {
+	case err != nil:
+		return err
+	case !found.running:
+		return errNoSuchContainer
+	default:
+		f.engine.metrics.failures.WithLabelValues("stats").Inc()
+		return fmt.Errorf("stats of the running %s: %w", f.id, errNoFigures)
+	}
 }
 
 // due are the figures to ask for now: all, or those that were never asked for.

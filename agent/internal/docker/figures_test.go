@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/docker/docker/api/types/container"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
 )
@@ -82,6 +83,42 @@ func TestFiguresThatAreNotRenewedAreNone(t *testing.T) {
 		}
 		if !f.Last(&st) || st.CPUUsage != time.Second {
 			t.Errorf("the last figures are lost: %+v", st)
+		}
+	})
+}
+
+// An engine that fails to collect at one moment answers with zeros, as it does of a container that does not run. That the figures of a
+// container that runs then ended for the rest of its life is what this test guards against.
+func TestAnAnswerOfZerosIsTheEndOnlyWhereTheContainerDoesNotRun(t *testing.T) {
+	onStage(t, func(p *puppet, e *Engine, _ *ledger, _ func() []string) {
+		var failing atomic.Bool
+		p.figuresOf = func(cgroup.ContainerID) (container.StatsResponse, error) {
+			if failing.Load() {
+				return container.StatsResponse{}, errNoFigures
+			}
+			return busy(time.Second), nil
+		}
+		p.set(func() { p.running["c1"] = container1(time.Now()) })
+		failing.Store(true)
+		f := e.Figures("c1", nil)
+		time.Sleep(16 * time.Second)
+		var st cgroup.Stats
+		if err := f.Read(&st, nil); err != nil || st.Has != 0 {
+			t.Errorf("it runs and the engine collects nothing: %v, %+v", err, st)
+		}
+		if failures := testutil.ToFloat64(e.metrics.failures.WithLabelValues("stats")); failures != 2 {
+			t.Errorf("%v failures counted, want 2", failures)
+		}
+		failing.Store(false)
+		time.Sleep(15 * time.Second)
+		if err := f.Read(&st, nil); err != nil || st.CPUUsage != time.Second {
+			t.Errorf("it runs and the engine collects again: %v, %+v", err, st)
+		}
+		failing.Store(true)
+		p.set(func() { p.running["c1"] = inspection{Container: p.running["c1"].Container} })
+		time.Sleep(15 * time.Second)
+		if err := f.Read(&st, nil); !errors.Is(err, cgroup.ErrGone) {
+			t.Errorf("it does not run any more: %v", err)
 		}
 	})
 }

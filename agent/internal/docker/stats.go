@@ -89,8 +89,8 @@ func (w *wire) stats(ctx context.Context, id cgroup.ContainerID) (container.Stat
 	if err := json.NewDecoder(io.LimitReader(answer.Body, mostStatsBytes)).Decode(&in); err != nil {
 		return container.StatsResponse{}, w.failed("stats", fmt.Errorf("decode: %w", err))
 	}
-	if in.Read.Year() <= 1 { // of one that does not run the engine makes up an answer of zeros
-		return container.StatsResponse{}, errNoSuchContainer
+	if in.Read.Year() <= 1 {
+		return container.StatsResponse{}, errNoFigures
 	}
 	return in, nil
 }
