@@ -10,6 +10,7 @@ package ledger
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,8 +53,9 @@ type Ledger struct {
 
 type metrics struct{ damaged, writes, failures prometheus.Counter }
 
-// Open reads the file, which need not exist, and writes it anew. A damaged one costs what was damaged; the error is one of a directory
-// that can not be written.
+// Open reads the file, which need not exist, and writes it anew. A damaged one costs what was damaged. On a disk that is full, read-only
+// or failing what is there is read, and changes stay in memory until one can be written; any other directory that can not be written is
+// an error.
 func Open(path string, log *slog.Logger, reg prometheus.Registerer) (*Ledger, error) {
 	l := &Ledger{path: path, log: log, values: map[string][]byte{}, metrics: &metrics{
 		damaged:  prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_ledger_damaged_total", Help: "Lines of the ledger of slot counters, or whole files, that were damaged and left out."}),
@@ -67,32 +69,62 @@ func Open(path string, log *slog.Logger, reg prometheus.Registerer) (*Ledger, er
 			}
 		}
 	}
-	if err := l.acquire(); err != nil {
-		return nil, err
+	err := l.acquire()
+	if err == nil || refused(err) {
+		err = errors.Join(err, l.load())
 	}
-	err := l.load()
 	if err == nil {
 		err = l.rewrite()
 	}
-	if err != nil {
-		l.lock.Close()
+	switch {
+	case err == nil:
+	case refused(err):
+		l.failed = true
+		l.metrics.failures.Inc()
+		l.log.Error("the ledger of slot counters can not be written, changes stay in memory", "file", path, "error", err)
+	default:
+		l.unlock()
 		return nil, err
 	}
 	return l, nil
+}
+
+// refused tells whether err means that the disk takes nothing now and may later.
+func refused(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EROFS) || errors.Is(err, unix.EIO)
 }
 
 func (l *Ledger) acquire() (err error) {
 	if err := os.MkdirAll(filepath.Dir(l.path), 0o700); err != nil {
 		return fmt.Errorf("make ledger's directory: %w", err)
 	}
-	if l.lock, err = os.OpenFile(l.path+".lock", os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+	l.lock, err = os.OpenFile(l.path+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	if errors.Is(err, unix.EROFS) {
+		l.lock, err = os.Open(l.path + ".lock")
+		if errors.Is(err, fs.ErrNotExist) {
+			err = unix.EROFS // nobody can write here
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("lock ledger: %w", err)
 	}
 	if err := unix.Flock(int(l.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		l.lock.Close()
-		return fmt.Errorf("lock ledger %s: another agent uses it: %w", l.path, err)
+		pid := make([]byte, 20)
+		n, _ := l.lock.ReadAt(pid, 0)
+		l.unlock()
+		return fmt.Errorf("lock ledger %s: another agent uses it, process %s: stop it, or give this agent its own --data-dir: %w", l.path, cmp.Or(string(pid[:n]), "unknown"), err)
+	}
+	if l.lock.Truncate(0) == nil { // for the other agent's message
+		_, _ = l.lock.WriteAt(strconv.AppendInt(nil, int64(os.Getpid()), 10), 0)
 	}
 	return nil
+}
+
+func (l *Ledger) unlock() {
+	if l.lock != nil {
+		l.lock.Close()
+		l.lock = nil
+	}
 }
 
 func (l *Ledger) load() error {
@@ -245,6 +277,11 @@ func (l *Ledger) rewrite() error {
 		l.file.Close()
 		l.file = nil
 	}
+	if l.lock == nil { // the disk refused it at the opening
+		if err := l.acquire(); err != nil {
+			return err
+		}
+	}
 	text := []byte(head)
 	for key, value := range l.values {
 		next, err := encode(text, entry{key, value})
@@ -298,5 +335,5 @@ func (l *Ledger) Close() {
 		l.file.Close()
 		l.file = nil
 	}
-	l.lock.Close()
+	l.unlock()
 }

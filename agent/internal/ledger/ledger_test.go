@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -145,10 +146,56 @@ func TestADirectoryThatCanNotBeWrittenIsAnError(t *testing.T) {
 	}
 }
 
+// An agent that was killed while its disk was full, or read-only, did not start again: it saw nothing until somebody came.
+func TestAFullOrReadOnlyDiskCostsNoStart(t *testing.T) {
+	for _, ill := range []string{"full", "read-only"} {
+		t.Run(ill, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=64k"); err != nil {
+				if os.Getenv("CI") == "true" {
+					t.Fatalf("CI must provide the right to mount: %v", err)
+				}
+				t.Skipf("needs the right to mount: %v", err)
+			}
+			t.Cleanup(func() {
+				if err := syscall.Unmount(dir, 0); err != nil {
+					t.Error(err)
+				}
+			})
+			remount := func(flags uintptr) {
+				if err := syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT|flags, ""); err != nil {
+					t.Fatal(err)
+				}
+			}
+			path, filler := filepath.Join(dir, "slots"), filepath.Join(dir, "filler")
+			before, _ := open(t, path)
+			before.Put("a", []byte(`1`))
+			before.Close()
+			if ill == "full" {
+				_ = os.WriteFile(filler, make([]byte, 1<<20), 0o600)
+			} else {
+				remount(syscall.MS_RDONLY)
+			}
+			l, _ := open(t, path)
+			l.Put("b", []byte(`2`))
+			wantContents(t, l, map[string]string{"a": "1", "b": "2"})
+			if ill == "full" {
+				os.Remove(filler)
+			} else {
+				remount(0)
+			}
+			l.Put("c", []byte(`3`))
+			again, _ := open(t, killed(t, path))
+			wantContents(t, again, map[string]string{"a": "1", "b": "2", "c": "3"})
+			l.Close()
+		})
+	}
+}
+
 func TestTwoAgentsDoNotShareALedger(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "slots")
 	l, _ := open(t, path)
-	if _, err := ledger.Open(path, slog.New(slog.DiscardHandler), nil); err == nil || !strings.Contains(err.Error(), "another agent") {
+	if _, err := ledger.Open(path, slog.New(slog.DiscardHandler), nil); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("another agent uses it, process %d", os.Getpid())) {
 		t.Error(err)
 	}
 	l.Close()
