@@ -2,7 +2,9 @@ package cgroup
 
 import (
 	"fmt"
+	"math"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -25,7 +27,7 @@ type Group struct {
 	files         []file
 	pressureFiles [3]int // cpu, memory, io
 
-	below  bool // its CPU file is at least two levels below the root
+	depth  uint8 // of its CPU file's cgroup: 1 is below the root
 	held   bool
 	budget *Budget
 	faults Faults
@@ -77,7 +79,7 @@ func (f FS) Open(p Paths, o Options) (*Group, error) {
 	}
 	if g.cpuFile >= 0 {
 		in := g.files[g.cpuFile].in
-		g.below = filepath.Dir(p.rel[in]) != "/"
+		g.depth = uint8(min(strings.Count(strings.Trim(p.rel[in], "/"), "/")+1, math.MaxUint8))
 	}
 	g.bandwidthFile = g.giving(HasCPUThrottledPeriods)
 	for i, bit := range [...]Has{HasCPUPressure, HasMemoryPressure, HasIOPressure} {
@@ -108,14 +110,18 @@ func (g *Group) giving(bit Has) int {
 	return -1
 }
 
-// CPUAbove is the path of the file with the CPU usage of the cgroup above, which holds that of all its children; "" where that is
+// CPUAbove is the path of the file with the CPU usage of the topmost cgroup above, which holds that of all below it; "" where that is
 // the root, which never rests, or there is no such file.
 func (g *Group) CPUAbove() string {
-	if g.cpuFile < 0 || !g.below {
+	if g.cpuFile < 0 || g.depth < 2 {
 		return ""
 	}
 	f := &g.files[g.cpuFile]
-	return filepath.Join(filepath.Dir(g.dirs[f.in]), f.name)
+	dir := g.dirs[f.in]
+	for range g.depth - 1 {
+		dir = filepath.Dir(dir)
+	}
+	return filepath.Join(dir, f.name)
 }
 
 // ID is the cgroup's path, "/docker/<id>".

@@ -270,6 +270,8 @@ func (s *Sampler) moved(t *target, c inventory.Container) {
 	s.lives.release(c.ID, t.life)
 	t.life = &life{reader: group, openedAt: time.Now()}
 	t.source = t.life
+	s.leave(t)
+	s.join(t, t.life.CPUAbove())
 	s.lives.name(c.ID, c.Life, t.life)
 }
 

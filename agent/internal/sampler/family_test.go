@@ -14,6 +14,63 @@ import (
 	"github.com/plimsoll/plimsoll/agent/internal/inventory"
 )
 
+// Members that run each second are read, and with them the sum: the others are read when something of it is left over, and no later.
+func TestContainersAreNotReadWhileTheSumLeavesNothingForThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, in, out, s := setup(t)
+		for i := range 5 {
+			e := born("web", 1)
+			if i > 0 {
+				e = born("other"+strconv.Itoa(i), 1)
+				e.Container.ID = cgroup.ContainerID(fmt.Sprintf("%064x", i))
+				e.Container.CgroupPath = "/docker/" + string(e.Container.ID)
+				if err := os.CopyFS(filepath.Join(k.root, e.Container.CgroupPath), os.DirFS(filepath.Join(k.root, "docker", string(idA)))); err != nil {
+					t.Fatal(err)
+				}
+			}
+			in.events = append(in.events, e)
+		}
+		usage := func(container int, micros int) {
+			k.write(t, fmt.Sprintf("docker/%064x/cpu.stat", container), fmt.Sprintf("usage_usec %d\nuser_usec 0\nsystem_usec 0\n", micros))
+		}
+		all, own := 9_000_000, 1_000_000 // some of it by containers that are gone
+		k.write(t, "docker/cpu.stat", fmt.Sprintf("usage_usec %d\n", all))
+		s.Full()
+		out.take()
+		second := func(more, others int) {
+			time.Sleep(time.Second)
+			own, all = own+more, all+more+others
+			k.container(t, own, 0)
+			k.write(t, "docker/cpu.stat", fmt.Sprintf("usage_usec %d\n", all))
+			s.Peaks()
+		}
+		second(100_000, 0)
+		usage(1, 7_000_000) // which the sum denies: it shows that the file is left alone
+		for range 5 {
+			second(100_000, 0)
+		}
+		usage(1, 1_600_000)
+		second(100_000, 600_000)
+		usage(2, 9_000_000)
+		second(100_000, 0)
+		usage(2, 1_000_000)
+		time.Sleep(time.Second)
+		s.Full()
+		shown := out.take()
+		wantValues(t, shown, "container_cpu_peak_cores id=/docker/A workload=web", 0.1)
+		wantValues(t, shown, fmt.Sprintf("container_cpu_peak_cores id=/docker/A workload=other%d", 1), 0.6)
+		wantValues(t, shown, fmt.Sprintf("container_cpu_peak_cores id=/docker/A workload=other%d", 2), 0)
+
+		// A top cgroup made anew begins at 0: nothing is proved by it before all were read once.
+		all = 0
+		usage(3, 1_300_000)
+		second(0, 300_000)
+		second(0, 0)
+		s.Full()
+		wantValues(t, out.take(), fmt.Sprintf("container_cpu_peak_cores id=/docker/A workload=other%d", 3), 0.3)
+	})
+}
+
 // One burst after seconds of rest, in which the parent alone is read, is a peak of that second and not of the seconds before.
 func TestContainersAreNotReadWhileTheirParentShowsThatNoneRan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -1,6 +1,6 @@
 // Package sampler reads every container of the node at two cadences and hands each round to the spool as one or more batches.
 //
-// Every peak interval (1 s) it reads CPU usage where the parent's shows that something ran, and memory of those whose CPU moved; every interval (15 s) everything. Births,
+// Every peak interval (1 s) it reads CPU usage of those that may have run, by what the cgroup above them used, and memory of those whose CPU moved; every interval (15 s) everything. Births,
 // deaths, OOM kills and health changes do not wait: they are sampled and appended when they are heard of. A death is heard of twice:
 // from the kernel when the container's first process ends, in time for the final reading, and from the engine, which knows the
 // exit code. Readings are made one at a time, under the lock that the text exposition takes too.
@@ -307,16 +307,7 @@ func (s *Sampler) Peaks() {
 	s.leavesOut(shed.MemoryPeaks)
 	s.leavesOut(shed.StallPeaks)
 	for _, f := range s.families {
-		f.look(s.buf)
-	}
-	for _, t := range s.targets {
-		switch {
-		case !t.exited.IsZero():
-		case t.family != nil && t.family.idle && !t.cpuAt.IsZero():
-			t.sawCPU(t.newestCPU, time.Now())
-		default:
-			t.peak(s.buf, &s.glance, s.view)
-		}
+		s.passOver(f)
 	}
 	s.node.peak(s.buf, &s.glance, s.view)
 }

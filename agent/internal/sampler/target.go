@@ -31,11 +31,16 @@ func (t *target) under() source {
 type target struct {
 	// What the one-second pass looks at comes first and is short: with hundreds of targets little of it is in the processor's cache a second later.
 	source    source
-	family    *family       // nil: none that helps
+	family    *family       // nil: it has no one-second pass, or is the node
+	place     int           // among the family's members
+	pass      uint64        // of the family, in which it was read last
+	ran       uint64        // the pass in which it was last seen to have run
+	warm      bool          // it is among those that ran lately
 	exited    time.Time     // when its processes were seen to end; zero while it runs
 	newestCPU time.Duration // usage at the newest reading, which may be too close to cpuAt to count
 	cpu       time.Duration // usage at cpuAt
 	cpuAt     time.Time     // zero before the first reading
+	seenAt    time.Time     // of the newest reading
 	peakCores float64       // highest since the last full reading
 	peakKnown bool          // a stretch was measured since then
 	ended     bool          // its series have ended, a runtime's word of its end is awaited
@@ -120,26 +125,27 @@ func (t *target) putContainer() {
 	}
 }
 
-// peak takes the one-second reading, with now as its paper. What can not be read is left to the full reading to report.
-func (t *target) peak(buf []byte, now *cgroup.Stats, v view) {
+// peak takes the one-second reading, with now as its paper. What can not be read, false, is left to the full reading to report.
+func (t *target) peak(buf []byte, now *cgroup.Stats, v view) bool {
 	usage, ok, err := t.source.ReadCPU(buf)
 	if err != nil || !ok {
-		return
+		return false
 	}
-	moved, at := usage != t.cpu, time.Now()
+	moved, at := usage != t.newestCPU, time.Now()
 	t.sawCPU(usage, at)
 	if !moved {
-		return // nothing ran, so nothing was allocated and nothing waited
+		return true // nothing ran, so nothing was allocated and nothing waited
 	}
 	if from, ok := t.under().(stallSource); ok && !v.left.Has(shed.StallPeaks) {
 		t.stalls.peak(from, &t.stats, now, at, v.groups, buf)
 	}
 	if !v.groups.Has(catalog.GroupMemory) || v.left.Has(shed.MemoryPeaks) || t.stats.Has&cgroup.HasMemoryPeak != 0 {
-		return // the last: the full reading will tell the exact peak
+		return true // the last: the full reading will tell the exact peak
 	}
 	if bytes, ok, err := t.source.ReadMemory(buf); err == nil && ok && t.stats.Has&cgroup.HasMemoryInactiveFile != 0 {
 		t.sawMemory(bytes)
 	}
+	return true
 }
 
 // sawMemory moves the peak of the working set: memory in use less the inactive file pages of the newest full reading.
@@ -150,15 +156,34 @@ func (t *target) sawMemory(usageBytes uint64) {
 // shortest is the stretch below which the clock's and the counter's grain show as false peaks.
 const shortest = 50 * time.Millisecond
 
-// sawCPU moves the peak: the usage between two readings over the time between them.
+// sawCPU takes a usage that was read at that time.
 func (t *target) sawCPU(usage time.Duration, at time.Time) {
-	t.newestCPU = usage
+	f := t.family
+	if f != nil && !t.seenAt.IsZero() {
+		if f.rested.After(t.seenAt) { // nobody read it meanwhile
+			t.stretch(t.newestCPU, f.rested)
+		}
+		if usage != t.newestCPU {
+			f.seen += usage - t.newestCPU
+			f.ran(t)
+		}
+	}
+	t.newestCPU, t.seenAt = usage, at
+	if !t.stretch(usage, at) && f != nil && usage != t.cpu {
+		f.pending = true
+		f.ran(t)
+	}
+}
+
+// stretch moves the peak: the usage between two readings over the time between them. One that is too short is left to the next reading, false.
+func (t *target) stretch(usage time.Duration, at time.Time) bool {
 	elapsed := at.Sub(t.cpuAt)
 	if !t.cpuAt.IsZero() && elapsed < shortest {
-		return
+		return false
 	}
 	if !t.cpuAt.IsZero() && usage >= t.cpu {
 		t.peakKnown, t.peakCores = true, max(t.peakCores, float64(usage-t.cpu)/float64(elapsed))
 	}
 	t.cpu, t.cpuAt = usage, at
+	return true
 }
