@@ -120,6 +120,9 @@ func (r *report) docker(e *eyes) {
 		return
 	}
 	r.good("docker", "%s, API %s, cgroup driver %s", info.Version, info.APIVersion, info.CgroupDriver)
+	if info.Outside {
+		r.bad("processes", "the engine is outside of the agent's PID namespace, and so are the processes of its containers: container_network_*, container_processes and container_file_descriptors are missing, and ends are heard of from cgroup.events and the engine alone; give the agent the host's PID namespace (docker run --pid=host, hostPID: true)")
+	}
 	r.swarm(ctx, e, info)
 }
 

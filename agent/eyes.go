@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
+	"os"
+	"path/filepath"
 	"runtime/debug"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -74,6 +78,7 @@ func openEyes(cfg config, kept inventory.Ledger, log *slog.Logger, reg *promethe
 		return nil, fmt.Errorf("--root.cgroup=%s: %w", cfg.rootCgroup, err)
 	}
 	e := &eyes{fs: fs, faults: sampler.NewFaults(reg), haste: newHaste(reg)}
+	samePIDs := hasOwnNumber(cfg.rootProc)
 	if e.budget, err = cgroup.ProcessBudget(reservedDescriptors); err != nil {
 		return nil, err
 	}
@@ -83,10 +88,10 @@ func openEyes(cfg config, kept inventory.Ledger, log *slog.Logger, reg *promethe
 	if cfg.groups.Has(catalog.GroupLayers) {
 		e.layers = layers.New(layers.Config{Proc: cfg.rootProc, Metrics: reg})
 	}
-	if e.exits, e.exitsErr = exits.New[cgroup.ContainerID](mostWatched); e.exitsErr != nil {
+	if e.exits, e.exitsErr = openExits[cgroup.ContainerID](mostWatched, samePIDs); e.exitsErr != nil {
 		log.Warn("final readings wait for the engine's events and may come too late", "reason", e.exitsErr)
 	}
-	if e.births, e.firsts, e.birthsErr = openBirths(fs, log, reg); e.birthsErr != nil {
+	if e.births, e.firsts, e.birthsErr = openBirths(fs, samePIDs, log, reg); e.birthsErr != nil {
 		log.Warn("containers are heard of from the runtimes alone, short-lived ones may be missed", "reason", e.birthsErr)
 	}
 	e.where = newWhereabouts(cfg, reg)
@@ -94,7 +99,7 @@ func openEyes(cfg config, kept inventory.Ledger, log *slog.Logger, reg *promethe
 		e.close()
 		return nil, err
 	}
-	if e.engine, err = docker.New(docker.Config{Host: cfg.dockerHost, CAFile: cfg.dockerCA, CertFile: cfg.dockerCert, KeyFile: cfg.dockerKey, SwarmInterval: time.Duration(cfg.interval), StatsInterval: time.Duration(cfg.interval), ForeignPIDs: cfg.asksAll(), Optional: e.pods != nil, Connected: e.connected, Metrics: reg}, log); err != nil {
+	if e.engine, err = docker.New(docker.Config{Host: cfg.dockerHost, CAFile: cfg.dockerCA, CertFile: cfg.dockerCert, KeyFile: cfg.dockerKey, SwarmInterval: time.Duration(cfg.interval), StatsInterval: time.Duration(cfg.interval), ForeignPIDs: cfg.asksAll(), SamePIDs: samePIDs, Optional: e.pods != nil, Connected: e.connected, Metrics: reg}, log); err != nil {
 		e.close()
 		return nil, fmt.Errorf("--docker.host=%s: %w", cfg.dockerHost, err)
 	}
@@ -129,14 +134,14 @@ func openEyes(cfg config, kept inventory.Ledger, log *slog.Logger, reg *promethe
 }
 
 // openBirths opens the kernel's notices of cgroups that come, lose their last process and go.
-func openBirths(fs cgroup.FS, log *slog.Logger, reg *prometheus.Registry) (*population.Watcher, *exits.Watcher[string], error) {
+func openBirths(fs cgroup.FS, samePIDs bool, log *slog.Logger, reg *prometheus.Registry) (*population.Watcher, *exits.Watcher[string], error) {
 	cfg := population.Config{Metrics: reg}
 	most := mostYoung
 	_, populated := fs.NoticeTree()
 	if !populated {
 		most = mostWatched
 	}
-	firsts, err := exits.New[string](most)
+	firsts, err := openExits[string](most, samePIDs)
 	switch {
 	case err == nil:
 		cfg.Processes = firsts
@@ -145,6 +150,23 @@ func openBirths(fs cgroup.FS, log *slog.Logger, reg *prometheus.Registry) (*popu
 	}
 	births, err := population.New(fs, cfg, log)
 	return births, firsts, err
+}
+
+// errOtherPIDs is why processes can not be watched where --root.proc numbers them otherwise than the kernel does for this process.
+var errOtherPIDs = errors.New("the agent is in a PID namespace of its own and can not watch the processes outside of it (give it the host's: docker run --pid=host, hostPID: true)")
+
+func openExits[K comparable](most int, samePIDs bool) (*exits.Watcher[K], error) {
+	if !samePIDs {
+		return nil, errOtherPIDs
+	}
+	return exits.New[K](most)
+}
+
+// hasOwnNumber tells whether this process has the number in a mounted proc that it has for itself: the proc of another PID namespace numbers
+// all processes otherwise. What is no proc tells nothing.
+func hasOwnNumber(proc string) bool {
+	self, err := os.Readlink(filepath.Join(proc, "self"))
+	return err != nil || self == strconv.Itoa(os.Getpid())
 }
 
 func (e *eyes) cgroupUp() float64 {

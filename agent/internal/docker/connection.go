@@ -14,6 +14,7 @@ import (
 	"github.com/docker/docker/api/types/events"
 	"github.com/docker/docker/api/types/filters"
 	"github.com/docker/docker/client"
+	"golang.org/x/sys/unix"
 
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
 )
@@ -56,6 +57,7 @@ type wire struct {
 
 	mu      sync.Mutex
 	dialErr error             // the last dial's; the client's own error text loses it
+	outside bool              // Info.Outside
 	images  map[string]string // image ID -> reference
 }
 
@@ -73,7 +75,7 @@ func (e *Engine) dial(ctx context.Context) (connection, Info, error) {
 		client.WithDialContext(func(ctx context.Context, _, _ string) (net.Conn, error) {
 			conn, err := (&net.Dialer{Timeout: e.cfg.Timeout}).DialContext(ctx, network, address)
 			w.mu.Lock()
-			w.dialErr = err
+			w.dialErr, w.outside = err, e.cfg.SamePIDs && isOutside(conn)
 			w.mu.Unlock()
 			return conn, err
 		}),
@@ -91,8 +93,27 @@ func (e *Engine) dial(ctx context.Context) (connection, Info, error) {
 		w.close()
 		return nil, Info{}, err
 	}
-	w.cgroupDriver = info.CgroupDriver
+	w.cgroupDriver, w.foreignPIDs = info.CgroupDriver, w.foreignPIDs || info.Outside
 	return w, info, nil
+}
+
+// isOutside tells whether who listens at the other end of a unix socket has no number in this process's PID namespace.
+// https://man7.org/linux/man-pages/man7/unix.7.html (SO_PEERCRED)
+func isOutside(conn net.Conn) bool {
+	socket, ok := conn.(*net.UnixConn)
+	if !ok {
+		return false
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return false
+	}
+	outside := false
+	err = raw.Control(func(fd uintptr) {
+		peer, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+		outside = err == nil && peer.Pid == 0
+	})
+	return err == nil && outside
 }
 
 func (w *wire) close() { _ = w.cli.Close() }
@@ -119,7 +140,11 @@ func (w *wire) info(ctx context.Context) (Info, error) {
 	if err != nil {
 		return Info{}, w.failed("info", err)
 	}
-	return infoOf(in, w.cli.ClientVersion()), nil
+	info := infoOf(in, w.cli.ClientVersion())
+	w.mu.Lock()
+	info.Outside = w.outside
+	w.mu.Unlock()
+	return info, nil
 }
 
 func (w *wire) list(ctx context.Context) ([]Container, error) {

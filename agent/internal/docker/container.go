@@ -87,6 +87,7 @@ type Info struct {
 	SwarmNodeID               string
 	SwarmManager              bool              // the engine takes part in managing its Swarm
 	Labels                    map[string]string // `dockerd --label idc=bj1`
+	Outside                   bool              // it runs outside of this process's PID namespace (Config.SamePIDs)
 
 	at time.Time // the engine's clock when it said so
 }

@@ -43,6 +43,9 @@ type Config struct {
 	StatsInterval time.Duration
 	// ForeignPIDs tells that the engine's processes are not this host's: Container.PID stays 0, as the number means another process here.
 	ForeignPIDs bool
+	// SamePIDs tells that numbers of processes are looked up among those of this process's PID namespace. Those of an engine on a unix socket that
+	// runs outside of it are foreign then: Info.Outside.
+	SamePIDs bool
 	// BackoffMin and BackoffMax bound the pause before the next attempt to connect, which doubles from one to the other, with
 	// jitter. 0 is 250 ms and 15 s.
 	BackoffMin, BackoffMax time.Duration

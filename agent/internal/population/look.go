@@ -78,6 +78,9 @@ func (w *Watcher) watchFirst(c *container) processes {
 		if pid == 0 {
 			return none
 		}
+		if pid == elsewhere {
+			return unknown
+		}
 		if ended, err := w.cfg.Processes.Watch(c.path, pid); err != nil {
 			w.metrics.refused.WithLabelValues("process").Inc()
 			return some
@@ -111,6 +114,9 @@ func (w *Watcher) emptied(c *container) {
 	w.sink.Emptied(c.id)
 }
 
+// elsewhere is a process outside of this one's PID namespace: cgroup.procs has a 0 for it, and nothing here can watch it.
+const elsewhere = -1
+
 // firstProcess is the first line of cgroup.procs; 0 where there is none.
 func firstProcess(path string) (int, error) {
 	b, err := os.ReadFile(path)
@@ -118,8 +124,13 @@ func firstProcess(path string) (int, error) {
 		return 0, err
 	}
 	line, _, _ := bytes.Cut(b, []byte("\n"))
-	pid, _ := strconv.Atoi(string(line))
-	return pid, nil
+	if len(line) == 0 {
+		return 0, nil
+	}
+	if pid, err := strconv.Atoi(string(line)); err == nil && pid > 0 {
+		return pid, nil
+	}
+	return elsewhere, nil
 }
 
 // reasonOf is the label of a watch the kernel refused.
