@@ -187,6 +187,9 @@ func (s *Sampler) died(t *target, e *inventory.Event) {
 	if t != nil && isAsked(t.life.reader) && final == nil {
 		s.metrics.unread.Inc()
 	}
+	if final == nil && t != nil {
+		final = t.newest()
+	}
 	s.record(e, final)
 	if t != nil {
 		s.end(t)

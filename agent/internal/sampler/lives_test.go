@@ -228,6 +228,20 @@ func TestAnExitWithoutAFinalReadingHasNoCPUTimeAndIsCounted(t *testing.T) {
 	wantValues(t, got, "container_exit_memory_peak_bytes id=/docker/A workload=web")
 }
 
+func TestAnExitWhoseFinalReadingCameTooLateHasWhatWasReadLast(t *testing.T) {
+	k, in, out, s := setup(t)
+	in.events = []inventory.Event{born("web", 1)}
+	s.Events()
+	k.container(t, 7_000_000, 0)
+	time.Sleep(60 * time.Millisecond) // readings closer to each other are no stretch
+	s.Peaks()
+	k.remove(t)
+	in.events = []inventory.Event{died("web", 1, inventory.Exit{Known: true, Reason: inventory.Completed})}
+	s.Events()
+	got := out.take()
+	wantValues(t, got, "container_exit_cpu_seconds id=/docker/A workload=web", 7)
+}
+
 func TestAnExitRecordEndsInTheSecondRoundAfterIt(t *testing.T) {
 	_, in, out, s := setup(t)
 	in.events = []inventory.Event{born("web", 1), died("web", 1, inventory.Exit{Known: true, Reason: inventory.Completed})}

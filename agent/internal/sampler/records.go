@@ -19,8 +19,8 @@ type exitRecord struct {
 }
 
 // record writes the exit record of a container: one sample each of container_exit_*, at the exit's time, with the container's labels
-// and the reason. As samples they are spooled, shipped and kept like everything else, by any receiver. final is nil where the final
-// reading was missed: the record has neither CPU time nor memory then.
+// and the reason. As samples they are spooled, shipped and kept like everything else, by any receiver. final is nil where the container was
+// never read while it ran: the record has neither CPU time nor memory then.
 func (s *Sampler) record(e *inventory.Event, final *cgroup.Stats) {
 	set, reason := series.New(containerLabels(e.Container.Labels)), e.Exit.Reason.String()
 	set.Begin()
@@ -42,6 +42,17 @@ func (s *Sampler) record(e *inventory.Event, final *cgroup.Stats) {
 		s.records = s.records[1:]
 	}
 	s.records = append(s.records, exitRecord{set, s.round})
+}
+
+// newest is what was read last of a container whose final reading came too late: what it used is at least that. nil where it was read at
+// its birth alone, which says nothing of its life.
+func (t *target) newest() *cgroup.Stats {
+	st := t.stats
+	if st.CPUUsage = max(st.CPUUsage, t.newestCPU); st.CPUUsage <= t.life.first.stats.CPUUsage {
+		return nil
+	}
+	st.Has |= cgroup.HasCPUUsage
+	return &st
 }
 
 // endRecords ends the records that have been shown long enough.
