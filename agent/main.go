@@ -58,7 +58,7 @@ func run(cfg config) int {
 	defer eyes.close()
 
 	spooled, err := spool.Open(spool.Config{
-		Dir:      filepath.Join(cfg.dataDir, "spool"),
+		Dir: filepath.Join(cfg.dataDir, "spool"), Node: cfg.node,
 		MaxBytes: int64(cfg.spoolMaxBytes), MaxAge: time.Duration(cfg.spoolMaxAge), WhenFull: spool.Policy(cfg.spoolWhenFull), Compress: true,
 	}, log, reg)
 	if err != nil {

@@ -42,6 +42,9 @@ type Config struct {
 	// Dir is the spool's own directory. It is made if absent.
 	Dir string
 
+	// Node is the node that fills the spool. A directory that another node has filled gets a new name, see Record.Spool. "" is any.
+	Node string
+
 	// MaxBytes bounds the segment files, bytes. 0 means 1 GiB; at least 64 KiB.
 	MaxBytes int64
 

@@ -39,6 +39,30 @@ func TestTheNameStaysWithTheDirectory(t *testing.T) {
 	}
 }
 
+// A machine that was cloned, or whose disk went to another one, counted on under the name of the first: gaps and losses of the two were
+// mixed up in one table.
+func TestACopyOnAnotherNodeGetsAnotherName(t *testing.T) {
+	dir := t.TempDir()
+	nameOn := func(node string) string {
+		t.Helper()
+		s := openSpool(t, Config{Dir: dir, Node: node})
+		defer s.Close()
+		return s.name
+	}
+	unknown := nameOn("")
+	first := nameOn("n1") // such as after an update from a version that kept no node
+	if first != unknown || nameOn("n1") != first {
+		t.Errorf("named %q, then %q on n1", unknown, first)
+	}
+	second := nameOn("node-with-a-longer-name")
+	if second == first || nameOn("node-with-a-longer-name") != second || nameOn("") != second {
+		t.Errorf("named %q on another node", second)
+	}
+	if nameOn("n1") == second {
+		t.Error("back on the first node it has the name of the second")
+	}
+}
+
 func TestFirstIsTheLowestNumberThatMayStillCome(t *testing.T) {
 	s := openSpool(t, Config{Dir: t.TempDir()})
 	r := openReader(t, s, "r")
