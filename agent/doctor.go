@@ -104,6 +104,25 @@ func (r *report) kernel(e *eyes) {
 			r.good("node", "%s", figure.name)
 		}
 	}
+	if e.fs.Version() == cgroup.V1 && st.Has&cgroup.HasCPUPressure != 0 {
+		r.bad("cgroup", "PSI of containers: no cgroup2 hierarchy is mounted at %s: container_pressure_* are missing, and ends are heard of from processes alone; mount -t cgroup2 none there, with the host's hierarchy if this is a container", filepath.Join(e.fs.Root(), "unified"))
+	}
+	r.descriptors(e)
+}
+
+// filesHeld is about how many kernel files are held open of one cgroup.
+const filesHeld = 16
+
+// descriptors compares what may be held open with what the present cgroups take.
+func (r *report) descriptors(e *eyes) {
+	groups := 0
+	if err := e.fs.Walk(func(cgroup.Found) { groups++ }); err != nil {
+		return // births tells
+	}
+	if most := e.budget.Limit(); groups*filesHeld > most {
+		r.bad("descriptors", "%d kernel files may be held open, and %d cgroups take some %d each: the rest is opened for each reading, at three times the cost; raise the limit of open files (LimitNOFILE, ulimit -n)", most, groups, filesHeld)
+		return
+	}
 	r.good("descriptors", "%d kernel files may be held open", e.budget.Limit())
 }
 
@@ -192,13 +211,13 @@ func (r *report) projects(e *eyes) {
 }
 
 func (r *report) dataDir(dir string) {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		r.bad("data-dir", "%v", err)
-		return
-	}
 	probe := filepath.Join(dir, ".doctor")
-	if err := os.WriteFile(probe, nil, 0o600); err != nil {
-		r.bad("data-dir", "%v", err)
+	err := os.MkdirAll(dir, 0o750)
+	if err == nil {
+		err = os.WriteFile(probe, nil, 0o600)
+	}
+	if err != nil {
+		r.bad("data-dir", "%v: slot counters and what no receiver has taken yet do not survive the agent; give its user a writable folder that lasts (--data-dir)", err)
 		return
 	}
 	os.Remove(probe)

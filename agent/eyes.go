@@ -83,7 +83,7 @@ func openEyes(cfg config, kept inventory.Ledger, log *slog.Logger, reg *promethe
 		return nil, err
 	}
 	if e.host, err = host.Open(fs, cfg.rootProc, cfg.rootSys, cgroup.Options{Budget: e.budget, Faults: e.faults}); err != nil {
-		return nil, fmt.Errorf("--root.proc=%s --root.sys=%s: %w", cfg.rootProc, cfg.rootSys, err)
+		return nil, fmt.Errorf("--root.proc=%s --root.sys=%s: %w; they must be where the host's proc and sys are mounted, as a rule /proc and /sys", cfg.rootProc, cfg.rootSys, err)
 	}
 	if cfg.groups.Has(catalog.GroupLayers) {
 		e.layers = layers.New(layers.Config{Proc: cfg.rootProc, Metrics: reg})

@@ -26,7 +26,7 @@ func (r *report) hearing(cfg config, e *eyes) {
 	if e.exitsErr != nil {
 		r.bad("deaths", "%v: final readings wait for the runtime's word and may come too late for an exit record's CPU time and memory peak", e.exitsErr)
 	} else {
-		r.good("deaths", "the ends of %d processes at once can be heard of from the kernel", mostWatched+mostYoung)
+		r.good("deaths", "the ends of %d processes at once can be heard of from the kernel", min(mostWatched+mostYoung, spareDescriptors(e.budget)))
 	}
 	tried := make(chan error)
 	go func() {
@@ -43,6 +43,15 @@ func (r *report) hearing(cfg config, e *eyes) {
 	} else {
 		r.good("urgency", "what hears of deaths runs first, 1 ms of any 10 at most")
 	}
+}
+
+// spareDescriptors are those left to watch processes with.
+func spareDescriptors(held *cgroup.Budget) int {
+	var most unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &most) != nil {
+		return mostWatched + mostYoung
+	}
+	return max(0, int(min(most.Cur, 1<<20))-held.Limit())
 }
 
 // watches compares the inotify watches that the present containers take with what one user may have.

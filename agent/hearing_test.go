@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
 )
 
 // onRoot opens the agent's eyes on a tree of files under cgroup, with its report.
@@ -66,6 +68,23 @@ func TestDoctorSaysWhichHierarchyIsNotMounted(t *testing.T) {
 	if strings.Contains(said.String(), "no pids hierarchy") {
 		t.Errorf("it is mounted:\n%s", said)
 	}
+}
+
+func TestDoctorSaysWhatTheMachineIsTooSmallFor(t *testing.T) {
+	_, e, r, said := onRoot(t, map[string]string{"cgroup/cpuacct/cgroup.procs": "", "cgroup/memory/cgroup.procs": ""})
+	r.kernel(e)
+	says(t, said, "kernel files may be held open")
+	if _, err := os.ReadFile("/proc/pressure/cpu"); err == nil {
+		says(t, said, "PSI of containers: no cgroup2 hierarchy is mounted at "+filepath.Join(e.fs.Root(), "unified"))
+	}
+	e.budget = cgroup.NewBudget(filesHeld - 1)
+	if err := os.MkdirAll(filepath.Join(e.fs.Root(), "memory/docker"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r.descriptors(e)
+	says(t, said, "MISSING  descriptors  15 kernel files may be held open, and 1 cgroups take some 16 each", "LimitNOFILE")
+	r.dataDir(filepath.Join(e.fs.Root(), "memory/cgroup.procs/data"))
+	says(t, said, "MISSING  data-dir     mkdir ", "not a directory: slot counters", "--data-dir")
 }
 
 func TestDoctorSaysWhatBirthsAndDeathsAreHeardWith(t *testing.T) {
