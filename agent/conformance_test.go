@@ -39,7 +39,7 @@ var crew = map[string][]string{
 	"nethost":   {"--network", "host"},
 	"throttled": {"--cpus", "0.05", "--network", "none"},
 	"hog":       {"--memory", "32m", "--network", "none"},
-	"checked":   {"--network", "none", "--health-cmd", "true", "--health-interval", "1s"},
+	"checked":   {"--network", "none", "--health-cmd", "sleep 0.5", "--health-interval", "1s"},
 }
 
 // crewWork is what each of them runs; the shell stays its first process.

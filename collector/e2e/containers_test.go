@@ -45,9 +45,10 @@ func requireDocker(t *testing.T) {
 // run starts a detached container and removes it when the test ends.
 func run(t *testing.T, name string, args ...string) container {
 	t.Helper()
-	id := docker(t, append([]string{"run", "-d", "--name", name}, args...)...)
+	said := strings.Fields(docker(t, append([]string{"run", "-d", "--name", name}, args...)...))
+	id := said[len(said)-1] // warnings stand before it
 	t.Cleanup(func() { exec.Command("docker", "rm", "-f", id).Run() })
-	return container{name: name, id: strings.Fields(id)[0]}
+	return container{name: name, id: id}
 }
 
 // kernelFile finds the container's accounting file under any cgroup version.

@@ -134,6 +134,17 @@ func table(t *testing.T, rows ...[]any) {
 	t.Logf("\n%s", &text)
 }
 
+// loopsIn is how many rounds of a shell loop take so long on this machine: those that are emulated are slow.
+func loopsIn(t *testing.T, want time.Duration) int {
+	t.Helper()
+	const rounds = 100_000
+	shell := exec.Command("busybox", "sh", "-c", fmt.Sprintf("i=0; while [ $i -lt %d ]; do i=$((i+1)); done", rounds))
+	if err := shell.Run(); err != nil {
+		t.Fatal(err)
+	}
+	return int(rounds * want / max(time.Millisecond, shell.ProcessState.UserTime()))
+}
+
 // TestShortLivedContainersCountInFull: containers that live 20 ms to 2 s between two samples leave a record each, and their CPU time
 // adds up to what the kernel counted for the cgroup they all ran below.
 func TestShortLivedContainersCountInFull(t *testing.T) {
@@ -147,6 +158,7 @@ func TestShortLivedContainersCountInFull(t *testing.T) {
 			os.Remove(dir)
 		}
 	})
+	most := loopsIn(t, 200*time.Millisecond)
 	began := time.Now()
 	var all sync.WaitGroup
 	slots := make(chan bool, together)
@@ -154,12 +166,12 @@ func TestShortLivedContainersCountInFull(t *testing.T) {
 		slots <- true
 		all.Go(func() {
 			defer func() { <-slots }()
-			loops, sleep := rand.N(60_000), float64(rand.N(1000))/1000
+			loops, sleep := rand.N(most), float64(rand.N(1000))/1000
 			switch i % 4 {
 			case 0:
-				loops, sleep = rand.N(500), 0 // as short as a container can be
+				loops, sleep = rand.N(most/100), 0 // as short as a container can be
 			case 1:
-				loops, sleep = rand.N(500), 0.02
+				loops, sleep = rand.N(most/100), 0.02
 			}
 			script := fmt.Sprintf("i=0; while [ $i -lt %d ]; do i=$((i+1)); done; sleep %.3f; exit %d", loops, sleep, i%2)
 			args := []string{"run", "--rm", "--network=none", "--cgroup-parent=" + parent, "--label=project=" + project, "--name=" + fmt.Sprintf("%s-%03d", project, i), image, "sh", "-c", script}
