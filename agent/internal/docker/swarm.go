@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -183,7 +184,7 @@ func (w *wire) services(ctx context.Context) ([]Service, error) {
 		}
 		s := Service{Name: in.Spec.Name, Image: in.Spec.TaskTemplate.ContainerSpec.Image, Labels: in.Spec.TaskTemplate.ContainerSpec.Labels}
 		if in.ServiceStatus != nil { // Docker 20.10
-			s.Desired, s.Ready = int(in.ServiceStatus.DesiredTasks), int(in.ServiceStatus.RunningTasks)
+			s.Desired, s.Ready = tasks(in.ServiceStatus.DesiredTasks), tasks(in.ServiceStatus.RunningTasks)
 			s.Updated = s.Ready
 		}
 		if in.ServiceStatus == nil || updating(in.UpdateStatus) {
@@ -196,6 +197,9 @@ func (w *wire) services(ctx context.Context) ([]Service, error) {
 	return services, nil
 }
 
+// tasks is a number of tasks as the API has it.
+func tasks(n uint64) int { return int(min(n, math.MaxInt32)) }
+
 // updating tells that some tasks may be of an older version. Afterwards none is, so that the tasks need not be looked at.
 func updating(u *swarm.UpdateStatus) bool {
 	return u != nil && u.State != "" && u.State != swarm.UpdateStateCompleted && u.State != swarm.UpdateStateRollbackCompleted
@@ -204,21 +208,21 @@ func updating(u *swarm.UpdateStatus) bool {
 // count fills s from the tasks of the service.
 func (w *wire) count(ctx context.Context, in *swarm.Service, s *Service) error {
 	w.metrics.requests.WithLabelValues("tasks").Inc()
-	tasks, err := w.cli.TaskList(ctx, swarm.TaskListOptions{Filters: filters.NewArgs(filters.Arg("service", in.ID), filters.Arg("desired-state", "running"))})
+	found, err := w.cli.TaskList(ctx, swarm.TaskListOptions{Filters: filters.NewArgs(filters.Arg("service", in.ID), filters.Arg("desired-state", "running"))})
 	if err != nil {
 		return w.failed("tasks", err)
 	}
-	s.Desired, s.Ready, s.Updated = len(tasks), 0, 0
+	s.Desired, s.Ready, s.Updated = len(found), 0, 0
 	if r := in.Spec.Mode.Replicated; r != nil && r.Replicas != nil {
-		s.Desired = int(*r.Replicas)
+		s.Desired = tasks(*r.Replicas)
 	}
 	newest := versionOf(in.Spec.TaskTemplate)
-	for i := range tasks {
-		if tasks[i].Status.State != swarm.TaskStateRunning {
+	for i := range found {
+		if found[i].Status.State != swarm.TaskStateRunning {
 			continue
 		}
 		s.Ready++
-		if reflect.DeepEqual(versionOf(tasks[i].Spec), newest) {
+		if reflect.DeepEqual(versionOf(found[i].Spec), newest) {
 			s.Updated++
 		}
 	}

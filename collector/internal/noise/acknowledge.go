@@ -52,7 +52,7 @@ func OpenAcknowledgements(file string) (*Acknowledgements, error) {
 	}
 	defer in.Close()
 	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, 2*mostAckBytes)
+	lines.Buffer(nil, 8*mostAckBytes) // in JSON a byte that came may take six
 	for lines.Scan() {
 		var one Acknowledgement
 		if json.Unmarshal(lines.Bytes(), &one) == nil && one.Labels["alertname"] != "" {

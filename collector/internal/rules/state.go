@@ -1,7 +1,7 @@
 package rules
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -64,9 +64,9 @@ func openState(name string, maxAge time.Duration, now time.Time) (*stateFile, er
 	if now.Sub(info.ModTime()) > maxAge {
 		return s, nil
 	}
-	if err := json.NewDecoder(bytes.NewReader(text)).Decode(&s.groups); err != nil {
+	if err := json.Unmarshal(text, &s.groups); err != nil || s.groups == nil {
 		s.groups = map[string]savedGroup{}
-		return s, fmt.Errorf("rules: state of alerts in %s: %w", name, err)
+		return s, fmt.Errorf("rules: state of alerts in %s is damaged: %w", name, cmp.Or(err, errors.New("it holds null")))
 	}
 	return s, nil
 }
@@ -79,6 +79,9 @@ func (s *stateFile) past(key string, now time.Time, grace time.Duration) (past, 
 	p := newPast()
 	maps.Copy(p.activeAt, saved.ActiveAt)
 	for _, a := range saved.Firing {
+		if a.Alert == nil {
+			continue
+		}
 		held := now.Add(grace)
 		if a.KeepUntil.After(held) {
 			held = a.KeepUntil
