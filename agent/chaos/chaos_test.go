@@ -26,10 +26,6 @@ func rounds(t *testing.T) (n int, long bool) {
 	return n, true
 }
 
-const tableHead = "%-34s  spooled    stored   lost double  wrong  order\n"
-
-func row(what string, n count) { fmt.Printf("%-34s %s\n", what, n) }
-
 // random is a time up to most, from a source that a failure names.
 func random(rnd *rand.Rand, most time.Duration) time.Duration {
 	return time.Duration(rnd.Int64N(int64(most)))
@@ -60,10 +56,8 @@ func TestKillNineLosesNothing(t *testing.T) {
 	c.waitReady()
 	a.start()
 
-	if long {
-		fmt.Printf(tableHead, "")
-	}
 	kills := map[string]int{}
+	began, loaded := time.Now(), time.Duration(0)
 	for round := 1; round <= n; round++ {
 		time.Sleep(100*time.Millisecond + random(rnd, longest))
 		victim := []string{"agent", "collector", "both"}[(round+rnd.IntN(2))%3]
@@ -77,6 +71,12 @@ func TestKillNineLosesNothing(t *testing.T) {
 		time.Sleep(random(rnd, 300*time.Millisecond))
 		if victim != "agent" {
 			c.start()
+			for range rnd.IntN(3) {
+				time.Sleep(random(rnd, 200*time.Millisecond))
+				c.kill()
+				kills["collector while it starts"]++
+				c.start()
+			}
 		}
 		if victim != "collector" {
 			a.start()
@@ -84,6 +84,7 @@ func TestKillNineLosesNothing(t *testing.T) {
 		if round%20 != 0 && round != n {
 			continue
 		}
+		loaded += time.Since(began)
 		if err := a.finish(time.Minute); err != nil {
 			t.Fatal(err)
 		}
@@ -91,7 +92,12 @@ func TestKillNineLosesNothing(t *testing.T) {
 		c.killLast()
 		got := c.verify(a)
 		if long {
-			row(fmt.Sprintf("%d rounds of kill -9 %v", round, kills), got)
+			rate := float64(got.expected) / loaded.Seconds() * 10
+			late, again := between.arrivals()
+			told.count(fmt.Sprintf("%d rounds of kill -9", round), got, "%.0f samples in 10 s, those while it was down among them; killed %v; %d batches came after a later one, %d came again", rate, kills, late, again)
+			if rate < 20_000 {
+				t.Errorf("%.0f samples in 10 s: this shows nothing of 20,000", rate)
+			}
 		}
 		if !got.clean() {
 			t.Fatalf("after %d rounds: expected, stored, lost, double, wrong, disordered: %v", round, got)
@@ -102,9 +108,47 @@ func TestKillNineLosesNothing(t *testing.T) {
 		}
 		if round != n {
 			a.start()
+			began = time.Now()
 		}
 	}
 	t.Logf("%d batches, kills %v, then %+v", len(a.spooled), kills, c.node())
+}
+
+// Kill -9 of the collector just when it begins a segment of the journal, removes one, or when its engine puts samples or index from
+// memory on disk, instead of at any moment.
+func TestKillNineWhileTheDiskIsWritten(t *testing.T) {
+	if _, long := rounds(t); !long {
+		t.Skip("takes two minutes: make chaos")
+	}
+	c := newCollector(t)
+	a := newAgent(t, 10*time.Second, c.url+"/api/v1/write")
+	c.start()
+	c.waitReady()
+	a.start()
+	rnd := newRandom(t)
+	kills := map[string]int{}
+	places := []string{"journal", "engine/data/small", "engine/data/indexdb"}
+	for range 5 {
+		for _, place := range places {
+			c.waitReady()
+			if c.changes(place, 20*time.Second) {
+				kills[place]++
+			}
+			time.Sleep(random(rnd, 5*time.Millisecond))
+			c.kill()
+			c.start()
+		}
+	}
+	if err := a.finish(time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	c.waitReady()
+	c.killLast()
+	got := c.verify(a)
+	told.count(fmt.Sprintf("%d kills while the disk is written", len(places)*5), got, "just when something changed in %v", kills)
+	if !got.clean() {
+		t.Error("see above")
+	}
 }
 
 // The journal is trimmed while the collector runs, and a kill after that still loses nothing; without the journal the same
@@ -118,7 +162,6 @@ func TestTheJournalIsTrimmedSafely(t *testing.T) {
 	c.start()
 	c.waitReady()
 	a.start()
-	fmt.Printf(tableHead, "")
 	time.Sleep(85 * time.Second)
 	segments, err := filepath.Glob(filepath.Join(c.dir, "journal", "*"))
 	if err != nil || len(segments) == 0 {
@@ -135,7 +178,7 @@ func TestTheJournalIsTrimmedSafely(t *testing.T) {
 	c.waitReady()
 	c.killLast()
 	got := c.verify(a)
-	row(fmt.Sprintf("85 s, trimmed to %d segments, killed", len(segments)), got)
+	told.count("85 s, the journal trimmed, killed", got, "%d segments of the journal were left", len(segments))
 	if !got.clean() {
 		t.Fatal("see above")
 	}
@@ -156,7 +199,7 @@ func TestTheJournalIsTrimmedSafely(t *testing.T) {
 		c.start()
 		c.waitReady()
 		got := c.verify(a)
-		row(fmt.Sprintf("without journal: last %.1f s lost", float64(got.lost)/series*batchEvery.Seconds()), got)
+		told.count("the same 13 s on, the journal taken away", got, "to show what it is for: the last %.1f s are lost", float64(got.lost)/series*batchEvery.Seconds())
 		c.kill()
 	}
 }

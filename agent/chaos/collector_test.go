@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"net"
 	"net/http"
@@ -97,6 +98,26 @@ func (c *collector) waitReady() {
 	c.t.Fatal("the collector is not ready after a minute")
 }
 
+// changes waits until a file or folder comes or goes below a folder of the collector.
+func (c *collector) changes(place string, within time.Duration) bool {
+	list := func() (names string) {
+		filepath.WalkDir(filepath.Join(c.dir, place), func(path string, d fs.DirEntry, err error) error {
+			if err == nil {
+				names += path + "\n"
+			}
+			return nil
+		})
+		return names
+	}
+	before := list()
+	for began := time.Now(); time.Since(began) < within; time.Sleep(time.Millisecond) {
+		if list() != before {
+			return true
+		}
+	}
+	return false
+}
+
 func (c *collector) get(path string, query url.Values) ([]byte, error) {
 	client := http.Client{Timeout: 30 * time.Second}
 	resp, err := client.Get(c.url + path + "?" + query.Encode())
@@ -142,10 +163,6 @@ func (c *collector) query(expr string, at time.Time) map[string]float64 {
 
 // count is what came of the samples that an agent spooled.
 type count struct{ expected, stored, lost, double, wrong, disordered int }
-
-func (n count) String() string {
-	return fmt.Sprintf("%9d %9d %6d %6d %6d %6d", n.expected, n.stored, n.lost, n.double, n.wrong, n.disordered)
-}
 
 func (n count) clean() bool {
 	return n.lost+n.double+n.wrong+n.disordered == 0 && n.stored >= n.expected

@@ -88,8 +88,7 @@ func TestAFullJournalDiskLosesNothing(t *testing.T) {
 	c.killLast()
 	got := c.verify(a)
 	if long {
-		fmt.Printf(tableHead, "")
-		row("the journal's disk full and freed", got)
+		told.count("the journal's disk full and freed", got, "")
 	}
 	if !got.clean() {
 		t.Fatalf("expected, stored, lost, double, wrong, disordered: %v", got)
@@ -140,8 +139,7 @@ func ill(t *testing.T, what string, harm func(t *testing.T, a *agent) (undo func
 	c.killLast()
 	got := c.verify(a)
 	if long {
-		fmt.Printf(tableHead, "")
-		row(what, got)
+		told.count(what, got, "")
 	}
 	if !got.clean() || len(a.refused) > 0 || total(a.dropped) > 0 {
 		t.Fatalf("expected, stored, lost, double, wrong, disordered: %v, refused %v, dropped %v", got, a.refused, a.dropped)
@@ -218,9 +216,7 @@ func TestADamagedSpoolLosesWhatWasHitAndCountsIt(t *testing.T) {
 	c.killLast()
 	got := c.verify(a)
 	counted := a.dropped[strings.TrimPrefix(between.URL, "http://")+" spool_corrupt"]
-	fmt.Printf(tableHead, "")
-	row(fmt.Sprintf("%d segments, 2 damaged, 1 torn", len(segments)), got)
-	fmt.Printf("counted as spool_corrupt: %d samples, %d of them of the presence series\n", counted, counted-got.lost)
+	told.count(fmt.Sprintf("a spool of %d segments, 2 damaged, 1 torn", len(segments)), got, "the agent counts %d as spool_corrupt, %d of them of its presence series", counted, counted-got.lost)
 	batches := got.lost / series
 	if got.lost == 0 || counted != batches*(series+1) || got.double+got.wrong+got.disordered > 0 {
 		t.Fatalf("expected, stored, lost, double, wrong, disordered: %v, but the agent counted %v", got, a.dropped)
@@ -265,9 +261,7 @@ func TestBeyondTheBoundThePolicyDropsAndCounts(t *testing.T) {
 			got := c.verify(a)
 			receiver := strings.TrimPrefix(between.URL, "http://")
 			counted, dropped := a.dropped[receiver+" spool_full"], got.lost/series+len(a.refused)
-			fmt.Printf(tableHead, "")
-			row(fmt.Sprintf("512 KiB full, %s", policy), got)
-			fmt.Printf("%d batches dropped, %d samples counted, %d in the batches\n", dropped, counted, dropped*(series+1))
+			told.count(fmt.Sprintf("a spool of 512 KiB full, %s", policy), got, "%d batches dropped with %d samples, the agent counts %d", dropped, dropped*(series+1), counted)
 			if dropped == 0 || counted != dropped*(series+1) || total(a.dropped) != counted || got.double+got.wrong+got.disordered > 0 {
 				t.Fatalf("%d batches dropped, the agent counted %v; expected, stored, lost, double, wrong, disordered: %v", dropped, a.dropped, got)
 			}

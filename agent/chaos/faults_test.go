@@ -18,10 +18,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/plimsoll/plimsoll/agent/internal/ship"
 )
 
 // fault is a way in which a receiver fails; "" is none.
@@ -44,6 +47,11 @@ type faulty struct {
 	wrong   *tls.Certificate
 
 	mode     atomic.Value // fault
+	mu       sync.Mutex
+	newest   uint64          // sequence number that was taken
+	taken    map[uint64]bool // sequence numbers
+	late     int             // that were taken after a newer one
+	again    int
 	requests sync.Map     // of the fault, *atomic.Int64
 	server   *http.Server // nil while down
 }
@@ -92,6 +100,13 @@ func (f *faulty) begin(to string) {
 		f.t.Fatal(err)
 	}
 	f.pass = httputil.NewSingleHostReverseProxy(target)
+	f.taken = map[uint64]bool{}
+	f.pass.ModifyResponse = func(resp *http.Response) error {
+		if seq, err := strconv.ParseUint(resp.Request.Header.Get(ship.SequenceHeader), 10, 64); err == nil && resp.StatusCode/100 == 2 {
+			f.note(seq)
+		}
+		return nil
+	}
 	f.pass.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
 	f.mode.Store(fault(""))
 	f.address = "127.0.0.1:0"
@@ -144,6 +159,27 @@ func (f *faulty) set(mode fault) {
 func (f *faulty) count(mode fault) {
 	n, _ := f.requests.LoadOrStore(mode, new(atomic.Int64))
 	n.(*atomic.Int64).Add(1)
+}
+
+// note notes a batch that was taken.
+func (f *faulty) note(seq uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.taken[seq]:
+		f.again++
+	case seq < f.newest:
+		f.late++
+	}
+	f.taken[seq] = true
+	f.newest = max(f.newest, seq)
+}
+
+// arrivals is how many batches were taken after a newer one for the first time, and how many another time.
+func (f *faulty) arrivals() (late, again int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.late, f.again
 }
 
 // counted is how many requests met the fault; those to a closed port are not seen.

@@ -228,7 +228,6 @@ func TestRealReceiversThroughKillNine(t *testing.T) {
 		t.Skip("takes two minutes: make chaos")
 	}
 	const kills = 6
-	fmt.Printf("%-34s  spooled    stored   lost double  wrong | lost by the receiver itself after it had acknowledged it\n", "")
 	for _, c := range []struct {
 		peer  *peer
 		order ship.Order
@@ -278,11 +277,8 @@ func TestRealReceiversThroughKillNine(t *testing.T) {
 				}
 			}
 		}
-		told := "0"
-		if own > 0 {
-			told = fmt.Sprintf("%d, of up to %.1f s before its death", own, oldest.Seconds())
-		}
-		fmt.Printf("%-34s %9d %9d %6d %6d %6d | %s\n", fmt.Sprintf("%s, %s, %d kills each", p.name, c.order, kills), len(a.spooled)*series, stored, ours, p.twice, wrong, told)
+		got := count{expected: len(a.spooled) * series, stored: stored, lost: ours, double: p.twice, wrong: wrong}
+		told.count(fmt.Sprintf("%s, %s, %d kills each", p.name, c.order, kills), got, "%d lost by %[2]s itself, which had acknowledged them up to %.1[3]f s before its death", own, p.name, oldest.Seconds())
 		if ours+wrong+p.twice > 0 || stored+own < len(a.spooled)*series {
 			t.Errorf("%s: lost %d, double %d, wrong %d", p.name, ours, p.twice, wrong)
 		}

@@ -59,9 +59,6 @@ func TestAFailingReceiverLosesNothing(t *testing.T) {
 	c.waitReady()
 	a.start()
 	time.Sleep(time.Second)
-	if long {
-		fmt.Printf("%-24s %12s %9s %9s\n", "fault", "agent's time", "batches", "requests")
-	}
 	began := a.newest()
 	for _, mode := range faults() {
 		between.set(mode)
@@ -69,7 +66,7 @@ func TestAFailingReceiverLosesNothing(t *testing.T) {
 		time.Sleep(each)
 		if long {
 			n := a.newest() - first
-			fmt.Printf("%-24s %12s %9d %9d\n", mode, time.Duration(n)*time.Second, n, between.counted(mode))
+			told.tell("receiver: "+string(mode), "%s of the agent's time, %d batches, %d requests met it", time.Duration(n)*time.Second, n, between.counted(mode))
 		}
 	}
 	failed := time.Duration(int64(a.newest()-began)*a.cfg.StepMillis) * time.Millisecond
@@ -92,11 +89,8 @@ func TestAFailingReceiverLosesNothing(t *testing.T) {
 	c.killLast()
 	got, seen := c.verify(a), c.node()
 	if long {
-		fmt.Printf("in all %s; after the recovery data of the last two intervals in %s, with %d batches still to come; those within %s, live data fresh all the while\n",
-			failed, after.Round(10*time.Millisecond), late, drain.Round(time.Second))
-		fmt.Printf(tableHead, "")
-		row(fmt.Sprintf("receiver failing in %d ways", len(faults())), got)
-		fmt.Printf("%d batches came again and did not count\n", seen.Repeated)
+		told.count(fmt.Sprintf("receiver failing in these %d ways", len(faults())), got, "%s; %.1f s after the recovery data was at most two intervals old, %d batches still to come; those within %.0f s, live data fresh all the while; %d came again",
+			failed, after.Seconds(), late, drain.Seconds(), seen.Repeated)
 		if late == 0 {
 			t.Error("nothing was late: this shows nothing")
 		}
@@ -141,10 +135,8 @@ func TestOneSlowReceiverHoldsBackNoOther(t *testing.T) {
 	well.killLast()
 	slow.killLast()
 	first, second := well.verify(a), slow.verify(a)
-	fmt.Printf("one of two receivers takes 1 byte/s for %s: data of the other one is at most %s old\n", lasts, worst)
-	fmt.Printf(tableHead, "")
-	row("the other one", first)
-	row("the slow one, after it recovered", second)
+	told.count("two receivers, one takes 1 byte/s: the other", first, "for %s its data was at most %s old", lasts, worst)
+	told.count("the slow one, after it recovered", second, "")
 	if worst > 10*batchEvery { // a machine that is busy with other things takes its time
 		t.Errorf("the receiver that is well had data %s old", worst)
 	}
