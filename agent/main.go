@@ -88,7 +88,9 @@ func run(cfg config) int {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	slackenTimers("/proc", log)
+	if err := slackenTimers(); err != nil {
+		log.Debug("the kernel wakes the agent more exactly than it needs", "error", err)
+	}
 	forgetStart(log)
 	if err := runAll(stopped, eyes, sampling, shippers, spooled, web); err != nil {
 		log.Error("plimsoll-agent failed", "error", err)

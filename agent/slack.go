@@ -1,11 +1,11 @@
 package main
 
 import (
-	"log/slog"
-	"os"
-	"path/filepath"
-	"strconv"
+	"fmt"
+	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // timerSlack is how much later than asked the kernel may wake a thread of this process, 50 µs if nobody says anything.
@@ -15,20 +15,11 @@ import (
 // a time waits for a second and more.
 const timerSlack = time.Millisecond
 
-// slackenTimers sets the slack of all threads, from which later ones inherit it. For threads other than the caller that takes CAP_SYS_NICE; where it
-// is missing, whoever starts the agent can set it (TimerSlackNSec of systemd), and without it the agent costs that tenth more.
-func slackenTimers(proc string, log *slog.Logger) {
-	for range 2 { // a thread may begin meanwhile, under one that was still to come
-		tasks, err := os.ReadDir(filepath.Join(proc, "self/task"))
-		if err != nil {
-			log.Debug("list the threads", "error", err)
-			return
-		}
-		for _, task := range tasks {
-			if err := os.WriteFile(filepath.Join(proc, task.Name(), "timerslack_ns"), strconv.AppendInt(nil, timerSlack.Nanoseconds(), 10), 0); err != nil {
-				log.Debug("slacken the timers of a thread", "error", err)
-				return
-			}
-		}
+// slackenTimers sets the slack of all threads, that of Go's runtime among them; later ones inherit it. Each thread does it for itself, prctl(2), which
+// every process may; for others' it would take CAP_SYS_NICE. A binary with cgo can not, ENOTSUP.
+func slackenTimers() error {
+	if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_SET_TIMERSLACK, uintptr(timerSlack.Nanoseconds()), 0); errno != 0 {
+		return fmt.Errorf("prctl PR_SET_TIMERSLACK: %w", errno)
 	}
+	return nil
 }
