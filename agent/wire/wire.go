@@ -49,6 +49,34 @@ func AppendLabels(dst []byte, labels []Label) []byte {
 	return dst
 }
 
+// LabelBytes is how many bytes AppendLabels takes for a label.
+func LabelBytes(l Label) int {
+	return fieldSize(fieldSize(len(l.Name)) + fieldSize(len(l.Value)))
+}
+
+// ReadLabels appends the labels that AppendLabels wrote to dst; what else stands there ends the reading.
+func ReadLabels(dst []Label, encoded []byte) []Label {
+	field := func(b []byte, tag byte) (value, rest []byte, ok bool) {
+		if len(b) == 0 || b[0] != tag {
+			return nil, nil, false
+		}
+		size, n := binary.Uvarint(b[1:])
+		if n <= 0 || size > uint64(len(b)-1-n) {
+			return nil, nil, false
+		}
+		return b[1+n : 1+n+int(size)], b[1+n+int(size):], true
+	}
+	for {
+		label, rest, ok := field(encoded, tagLabels)
+		name, label, named := field(label, tagName)
+		value, _, valued := field(label, tagValueText)
+		if !ok || !named || !valued {
+			return dst
+		}
+		dst, encoded = append(dst, Label{Name: string(name), Value: string(value)}), rest
+	}
+}
+
 // AppendSeries appends one TimeSeries of already encoded labels and one sample to the WriteRequest in dst.
 func AppendSeries(dst, labels []byte, value float64, timestampMillis int64) []byte {
 	dst = BeginSeries(dst, len(labels), timestampMillis)

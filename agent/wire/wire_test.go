@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -56,5 +57,22 @@ func BenchmarkAppendSeries(b *testing.B) {
 	b.ReportAllocs()
 	for i := 0; i < b.N; i++ {
 		buf = wire.AppendSeries(buf[:0], labels, float64(i), 1764000000123)
+	}
+}
+
+func TestLabelsAreReadBackAsTheyWereWritten(t *testing.T) {
+	labels := []wire.Label{{Name: "a", Value: strings.Repeat("x", 300)}, {Name: "b", Value: "ü"}, {Name: strings.Repeat("c", 200), Value: ""}}
+	encoded := wire.AppendLabels(nil, labels)
+	size := 0
+	for _, l := range labels {
+		size += wire.LabelBytes(l)
+	}
+	if got := wire.ReadLabels(nil, encoded); !slices.Equal(got, labels) || size != len(encoded) {
+		t.Errorf("%d of %d bytes, read %q", size, len(encoded), got)
+	}
+	for cut := range encoded {
+		if got := wire.ReadLabels(nil, encoded[:cut]); len(got) >= len(labels) {
+			t.Errorf("of %d bytes: %d labels", cut, len(got))
+		}
 	}
 }

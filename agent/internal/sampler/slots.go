@@ -13,11 +13,19 @@ import (
 type slot struct {
 	set     *series.Set
 	labels  identity.Labels
-	shown   inventory.Slot // counters as last shown
-	seen    bool           // in the newest listing
-	written bool           // shown holds something
-	at      int64          // Unix milliseconds of the newest sample
+	shown   counts
+	seen    bool  // in the newest listing
+	written bool  // shown holds something
+	at      int64 // Unix milliseconds of the newest sample
 }
+
+// counts are a slot's counters as last shown.
+type counts struct {
+	oomKills, restarts uint64
+	exits              inventory.ExitCounts
+}
+
+func countsOf(c *inventory.Slot) counts { return counts{c.OOMKills, c.Restarts, c.Exits} }
 
 // which slots to add.
 type which uint8
@@ -39,14 +47,14 @@ func (s *Sampler) sampleSlots(w which) {
 		k := s.slots[c.Key]
 		switch {
 		case k == nil:
-			k = &slot{set: series.New(containerLabels(c.Labels)), labels: c.Labels, shown: inventory.Slot{Exits: c.ExitsBefore}}
+			k = &slot{set: series.New(containerLabels(c.Labels)), labels: c.Labels, shown: counts{exits: c.ExitsBefore}}
 			s.slots[c.Key] = k
 		case k.labels != c.Labels:
 			s.batch.relabel(k.set, containerLabels(c.Labels), max(now.UnixMilli()-1, k.at+1))
 			k.labels, k.written = c.Labels, false
 		}
 		k.seen = true
-		if w == changedSlots && k.written && k.shown.OOMKills == c.OOMKills && k.shown.Restarts == c.Restarts && k.shown.Exits == c.Exits {
+		if w == changedSlots && k.written && k.shown == countsOf(c) {
 			continue
 		}
 		s.firstExits(k, c, now)
@@ -71,14 +79,14 @@ func (k *slot) put(c *inventory.Slot) {
 			k.set.PutFor(catalog.Exits, r.String(), float64(n))
 		}
 	}
-	k.shown, k.written = *c, true
+	k.shown, k.written = countsOf(c), true
 }
 
 // firstExits writes the 0 before the first exit of each reason, an interval back but not before the slot was discovered, so that the
 // first exit is an increase. Five constant zeros for each slot from its discovery on would say no more.
 func (s *Sampler) firstExits(k *slot, c *inventory.Slot, now time.Time) {
 	for r := range inventory.Reasons() {
-		if c.Exits.Of(r) == 0 || k.shown.Exits.Of(r) > 0 {
+		if c.Exits.Of(r) == 0 || k.shown.exits.Of(r) > 0 {
 			continue
 		}
 		at := now.Add(-s.cfg.Interval)

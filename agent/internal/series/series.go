@@ -15,20 +15,22 @@ import (
 // Set is the series of one target: a container, a cgroup or the node.
 type Set struct {
 	target  *shared
-	first   [catalog.Count]int16 // 1 + index of the metric's first entry, 0 for none
 	entries []entry
-	slow    *Set // companion; nil until asked for
+	first   []int16 // by metric: 1 + index of its first entry, 0 for none; nil while there are few
+	slow    *Set    // companion; nil until asked for
 }
 
 type entry struct {
-	id      catalog.ID
-	next    int16  // 1 + index of the metric's next entry: one more interface or device
-	varying string // value of the metric's varying label
-	encoded merged // labels
-	value   float64
-	now     bool // put in this round
-	shown   bool // the last appended sample was a value, so a staleness marker is owed when it goes
+	series merged
+	value  float64
+	id     catalog.ID
+	next   int16 // 1 + index of the metric's next entry: one more interface or device
+	now    bool  // put in this round
+	shown  bool  // the last appended sample was a value, so a staleness marker is owed when it goes
 }
+
+// few is the most entries that are looked through instead of being found by their metric: those of the counters of a slot.
+const few = 8
 
 // maxEntries bounds a Set: beyond it PutFor drops new series (interfaces, devices) and reports false.
 const maxEntries = 2048
@@ -77,11 +79,9 @@ func (s *Set) Put(id catalog.ID, value float64) { s.PutFor(id, "", value) }
 
 // Add adds to the round's value of a metric without a varying label: what two sources tell of one target is one figure.
 func (s *Set) Add(id catalog.ID, value float64) {
-	for at := s.first[id]; at != 0; at = s.entries[at-1].next {
-		if e := &s.entries[at-1]; e.varying == "" && e.now {
-			e.value += value
-			return
-		}
+	if e, _ := s.find(id, ""); e != nil && e.now {
+		e.value += value
+		return
 	}
 	s.Put(id, value)
 }
@@ -89,36 +89,65 @@ func (s *Set) Add(id catalog.ID, value float64) {
 // PutFor sets the round's value of the series whose varying label (interface, device) has the value varying. It reports
 // false when the set is full.
 func (s *Set) PutFor(id catalog.ID, varying string, value float64) bool {
-	last := int16(0)
-	for at := s.first[id]; at != 0; at = s.entries[at-1].next {
-		last = at
-		if e := &s.entries[at-1]; e.varying == varying {
-			e.value, e.now = value, true
-			return true
-		}
+	e, last := s.find(id, varying)
+	if e != nil {
+		e.value, e.now = value, true
+		return true
 	}
 	if len(s.entries) >= maxEntries {
 		return false
 	}
-	s.entries = append(s.entries, entry{id: id, varying: strings.Clone(varying), encoded: s.encode(id, varying), value: value, now: true})
-	at := int16(len(s.entries))
-	if last == 0 {
-		s.first[id] = at
-	} else {
+	s.entries = append(s.entries, entry{id: id, series: s.encode(id, varying), value: value, now: true})
+	switch at := int16(len(s.entries)); {
+	case at == few+1:
+		s.index()
+	case last != 0:
 		s.entries[last-1].next = at
+	case s.first != nil:
+		s.first[id] = at
 	}
 	return true
 }
 
+// find looks for an entry; if there is none, last is 1 + index of the metric's last, as far as that is known.
+func (s *Set) find(id catalog.ID, varying string) (found *entry, last int16) {
+	if s.first == nil {
+		for i := range s.entries {
+			if e := &s.entries[i]; e.id == id && e.varying() == varying {
+				return e, 0
+			}
+		}
+		return nil, 0
+	}
+	for at := s.first[id]; at != 0; at = s.entries[at-1].next {
+		last = at
+		if e := &s.entries[at-1]; e.varying() == varying {
+			return e, 0
+		}
+	}
+	return nil, last
+}
+
+func (e *entry) varying() string { return e.series.Value().varying }
+
+// index begins to find entries by their metric.
+func (s *Set) index() {
+	s.first = make([]int16, catalog.Count)
+	for i := len(s.entries) - 1; i >= 0; i-- {
+		e := &s.entries[i]
+		e.next, s.first[e.id] = s.first[e.id], int16(i+1)
+	}
+}
+
 // labels returns the series' full label set, sorted by name.
 func (s *Set) labels(id catalog.ID, varying string) []wire.Label {
-	labels := append(own(id, varying), s.target.labels...)
+	labels := s.target.append(ownLabels(id, varying))
 	slices.SortFunc(labels, byName)
 	return labels
 }
 
-// own returns the labels that a series has beside its target's.
-func own(id catalog.ID, varying string) []wire.Label {
+// ownLabels returns the labels that a series has beside its target's.
+func ownLabels(id catalog.ID, varying string) []wire.Label {
 	m := catalog.Lookup(id)
 	labels := append(make([]wire.Label, 0, len(m.Fixed)+2), wire.Label{Name: "__name__", Value: m.Name})
 	labels = append(labels, m.Fixed...)
@@ -136,7 +165,7 @@ func own(id catalog.ID, varying string) []wire.Label {
 }
 
 func (s *Set) encode(id catalog.ID, varying string) merged {
-	return s.target.merge(own(id, varying))
+	return s.target.merge(varying, ownLabels(id, varying))
 }
 
 // AppendWire appends the round to the WriteRequest in dst and returns it with the number of samples appended.
@@ -146,9 +175,9 @@ func (s *Set) AppendWire(dst []byte, timestampMillis int64) ([]byte, int) {
 		e := &s.entries[i]
 		switch {
 		case e.now:
-			dst = s.target.appendSeries(dst, &e.encoded, e.value, timestampMillis)
+			dst = s.target.appendSeries(dst, e.series, e.value, timestampMillis)
 		case e.shown:
-			dst = s.target.appendSeries(dst, &e.encoded, wire.Stale(), timestampMillis)
+			dst = s.target.appendSeries(dst, e.series, wire.Stale(), timestampMillis)
 		default:
 			continue
 		}
@@ -184,15 +213,26 @@ func (s *Set) rename(target *shared) {
 	}
 	for i := range s.entries {
 		e := &s.entries[i]
-		e.encoded = s.encode(e.id, e.varying)
+		e.series = s.encode(e.id, e.varying())
 	}
 }
 
 // Each calls f for every series of the metric that the last round put, with its full label set.
 func (s *Set) Each(id catalog.ID, f func(labels []wire.Label, value float64)) {
-	for at := s.first[id]; at != 0; at = s.entries[at-1].next {
-		if e := &s.entries[at-1]; e.now {
-			f(s.labels(id, e.varying), e.value)
+	each := func(e *entry) {
+		if e.now {
+			f(s.labels(id, e.varying()), e.value)
+		}
+	}
+	if s.first == nil {
+		for i := range s.entries {
+			if s.entries[i].id == id {
+				each(&s.entries[i])
+			}
+		}
+	} else {
+		for at := s.first[id]; at != 0; at = s.entries[at-1].next {
+			each(&s.entries[at-1])
 		}
 	}
 	if s.slow != nil {
