@@ -25,10 +25,12 @@ RUNFLAGS     ?=
 # The commands of Kubernetes that show-kubernetes runs are built there once, 9 minutes of CPU.
 KUBERNETES ?= $(or $(PLIMSOLL_CACHE),$(HOME)/.cache/plimsoll)/kubernetes-v1.34.4
 
-# make bench-agent: how many containers, how many of a hundred of them busy, for how long each process is measured, which peers (a part of
-# their names; none: no peer). BENCH_BARE=1 takes cgroups of its own instead of Docker's containers, where others start theirs all the time.
+# make bench-agent: how many containers, how many of a hundred of them busy, BENCH_MIXED=1 also with networks, health checks and many processes, for
+# how long each process is measured, which peers (a part of their names; none: no peer). BENCH_BARE=1 takes cgroups of its own instead of Docker's
+# containers, where others start theirs all the time.
 BENCH_CONTAINERS ?= 100
 BENCH_BUSY       ?= 0%
+BENCH_MIXED      ?=
 BENCH_BARE       ?=
 BENCH_SECONDS    ?= 60
 BENCH_PEERS      ?=
@@ -115,12 +117,12 @@ show-remote-engine: ## an agent that asks the engine over TLS beside one that re
 show-podman: ## the agent beside a real Podman through its Docker-compatible API (a minute; root, Debian packages podman and conmon)
 	PLIMSOLL_SHOW=podman go test -v -count=1 -timeout 10m -run TestPodman ./collector/e2e
 
-bench-agent: build ## measure what the agent costs on BENCH_CONTAINERS containers, BENCH_BUSY of them busy, beside bare reads, cAdvisor and Netdata: ten minutes, as root
-	PLIMSOLL_BENCH_CONTAINERS=$(BENCH_CONTAINERS) PLIMSOLL_BENCH_BUSY=$(BENCH_BUSY) PLIMSOLL_BENCH_BARE=$(BENCH_BARE) PLIMSOLL_BENCH_SECONDS=$(BENCH_SECONDS) PLIMSOLL_BENCH_PEERS=$(BENCH_PEERS) \
+bench-agent: build ## measure what the agent costs on BENCH_CONTAINERS containers, BENCH_BUSY of them busy, beside bare reads, cAdvisor and Netdata in one run: a quarter of an hour, as root
+	PLIMSOLL_BENCH_CONTAINERS=$(BENCH_CONTAINERS) PLIMSOLL_BENCH_BUSY=$(BENCH_BUSY) PLIMSOLL_BENCH_MIXED=$(BENCH_MIXED) PLIMSOLL_BENCH_BARE=$(BENCH_BARE) PLIMSOLL_BENCH_SECONDS=$(BENCH_SECONDS) PLIMSOLL_BENCH_PEERS=$(BENCH_PEERS) \
 	  go test -run '^$$' -bench 'Cost|HotPath' -benchtime 1x -timeout 30m -v ./agent/bench
 
-show-growth: build ## let 4,000 containers come and go beside the agent (cgroups v1, a stand-in for the engine) and watch what it holds: four minutes, as root
-	PLIMSOLL_BENCH_CONTAINERS=4000 go test -run '^$$' -bench Churn -benchtime 1x -timeout 20m -v ./agent/bench
+show-growth: build ## let 6,000 containers come and go beside the agent, 20 a second (cgroups v1, a stand-in for the engine), and watch what it holds: six minutes, as root
+	PLIMSOLL_BENCH_CONTAINERS=6000 go test -run '^$$' -bench Churn -benchtime 1x -timeout 20m -v ./agent/bench
 
 show-limit: build ## give the agent a third of the CPU time it takes on 300 containers and watch what it leaves out: four minutes, as root
 	PLIMSOLL_BENCH_CONTAINERS=300 PLIMSOLL_BENCH_BUSY=10% go test -run '^$$' -bench Limit -benchtime 1x -timeout 20m -v ./agent/bench

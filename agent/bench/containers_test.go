@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -21,20 +22,33 @@ type live struct {
 	State struct{ Pid int }
 }
 
-type job struct{ name, script string }
+// job is what a busy container does; flags are the engine's for it, or none.
+type job struct {
+	name, script string
+	flags        []string
+}
 
 // work is what busy containers do, in turn: a little all the time, a burst of CPU every few seconds, and writing to disk. One takes about
 // 1 % of a CPU, so that a hundred of them leave the machine room.
-var work = [...]job{
-	{"steady", "while :; do i=0; while [ $i -lt 4000 ]; do i=$((i+1)); done; sleep 1; done"},
-	{"bursty", "while :; do i=0; while [ $i -lt 80000 ]; do i=$((i+1)); done; sleep 7; done"},
-	{"writing", "while :; do dd if=/dev/zero of=/tmp/x bs=64k count=8 conv=fsync 2> /dev/null; sleep 3; done"},
+var work = []job{
+	{name: "steady", script: "while :; do i=0; while [ $i -lt 4000 ]; do i=$((i+1)); done; sleep 1; done"},
+	{name: "bursty", script: "while :; do i=0; while [ $i -lt 80000 ]; do i=$((i+1)); done; sleep 7; done"},
+	{name: "writing", script: "while :; do dd if=/dev/zero of=/tmp/x bs=64k count=8 conv=fsync 2> /dev/null; sleep 3; done"},
 }
+
+// mixedWork is what they do with BENCH_MIXED: also serve a network of their own, start processes, keep many, and answer health checks.
+var mixedWork = append([]job{
+	{name: "serving", script: "httpd -p 80 -h /; while :; do wget -q -O /dev/null http://127.0.0.1/bin/busybox; sleep 1; done", flags: []string{"--network", "bridge"}},
+	{name: "checked", script: "sleep 1000000", flags: []string{"--network", "bridge", "--health-cmd", "true", "--health-interval", "10s"}},
+	{name: "forking", script: "while :; do sleep 0.3; done", flags: []string{"--network", "none", "--cpus", "0.5", "--memory", "64m"}},
+	{name: "crowded", script: "for i in 1 2 3 4 5 6 7 8 9; do sleep 1000000 & done; while :; do sleep 5; done", flags: []string{"--network", "bridge"}},
+}, work...)
 
 // fleet is the containers that are measured.
 type fleet struct {
 	containers int
-	flags      []string      // of the agent, to see them
+	flags      []string // of the agent, to see them
+	ids        func(b *testing.B) []string
 	comings    *atomic.Int64 // containers that have started or ended meanwhile, anybody's
 }
 
@@ -43,7 +57,7 @@ func run(b *testing.B, s settings) fleet {
 	if s.bare {
 		return runBare(b, s)
 	}
-	return fleet{containers: runMix(b, s), comings: follow(b)}
+	return fleet{containers: runMix(b, s), comings: follow(b), ids: func(b *testing.B) []string { return docker(b, "ps", "-q", "--no-trunc") }}
 }
 
 // runBare makes cgroups with a process each, as a container has them, in a tree that only our agent looks at: on a machine where others start
@@ -71,7 +85,7 @@ func runBare(b *testing.B, s settings) fleet {
 		})
 	}
 	engine := startStub(b, ids)
-	return fleet{containers: len(ids), comings: new(atomic.Int64), flags: []string{"--root.cgroup=" + tree.root, "--docker.host=" + engine.address, "--docker.stats=never", "--kubernetes=off"}}
+	return fleet{containers: len(ids), ids: func(*testing.B) []string { return slices.Clone(ids) }, comings: new(atomic.Int64), flags: []string{"--root.cgroup=" + tree.root, "--docker.host=" + engine.address, "--docker.stats=never", "--kubernetes=off"}}
 }
 
 // workOf is what the container of that number does, nil where it idles.
@@ -79,10 +93,14 @@ func (s settings) workOf(i int) *job {
 	if (i+1)*s.busy/100 == i*s.busy/100 { // the busy ones are spread evenly
 		return nil
 	}
-	return &work[i*s.busy/100%len(work)]
+	jobs := work
+	if s.mixed {
+		jobs = mixedWork
+	}
+	return &jobs[i*s.busy/100%len(jobs)]
 }
 
-// runMix brings the machine to the given number of containers without a network, so many of a hundred busy, and returns how many run in
+// runMix brings the machine to the given number of containers, the idle ones without a network, so many of a hundred busy, and returns how many run in
 // all, those of others included. What it started is removed when the benchmark ends; containers an earlier run left are used and kept.
 func runMix(b *testing.B, s settings) int {
 	if err := exec.Command("docker", "image", "inspect", image).Run(); err != nil {
@@ -102,17 +120,18 @@ func runMix(b *testing.B, s settings) int {
 			started = started[n:]
 		}
 	})
-	launch := func(name string, command ...string) {
-		if !there[name] {
-			docker(b, append([]string{"run", "-d", "--name", name, "--network", "none", image}, command...)...)
-			started = append(started, name)
-		}
-	}
 	for i := range s.containers {
-		if w := s.workOf(i); w != nil {
-			launch(fmt.Sprintf("bench-%s-%d", w.name, i), "sh", "-c", w.script)
-		} else {
-			launch(fmt.Sprintf("bench-idle-%d", i), "sleep", "1000000")
+		w := s.workOf(i)
+		if w == nil {
+			w = &job{name: "idle", script: "exec sleep 1000000"}
+		}
+		flags := w.flags
+		if flags == nil {
+			flags = []string{"--network", "none"}
+		}
+		if name := fmt.Sprintf("bench-%s-%d", w.name, i); !there[name] {
+			docker(b, append(append([]string{"run", "-d", "--name", name}, flags...), image, "sh", "-c", w.script)...)
+			started = append(started, name)
 		}
 	}
 	return len(docker(b, "ps", "-q"))

@@ -2,15 +2,11 @@ package bench_test
 
 import (
 	"fmt"
-	"io"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"text/tabwriter"
 	"time"
@@ -24,18 +20,21 @@ type figures struct {
 	absent, remark string
 }
 
-// BenchmarkCost prints what each contender takes on the same containers. What a reading costs depends on what else the machine does,
+// BenchmarkCost prints what each contender takes on the same containers in one run. What a reading costs depends on what else the machine does,
 // so the agent and the floor are measured in turns of one interval, the other one stopped meanwhile, and the median of the turns counts. A turn
 // in which somebody's container started or ended is not one of idle containers and is taken again. Their peers, whose ratios
-// are far larger, follow one after another.
+// are far larger, have begun before and are stopped meanwhile; each goes on alone in its turn. One that has no fresh figures of all containers at
+// the end of its turn fails: what it took says nothing.
 func BenchmarkCost(b *testing.B) {
 	s := readSettings(b)
 	all := run(b, s)
 	containers := all.containers
 	settle := func() { time.Sleep(interval) } // the start, and a reading of everything
 	var table []figures
+	peers := startPeers(b, s)
 	b.Run("agent_and_floor", func(b *testing.B) {
-		agent := startAgent(b, s, all.flags)
+		told, ran := &seen{ids: map[string]time.Time{}}, all.ids(b)
+		agent := startAgent(b, s, told, all.flags)
 		settle()
 		reads, err := readsOf(agent.pid())
 		if err != nil {
@@ -59,38 +58,34 @@ func BenchmarkCost(b *testing.B) {
 		if len(agentTook) == 0 {
 			b.Fatalf("containers started or ended in all of %d turns: nothing idle to measure", disturbed)
 		}
+		contender{name: "agent", patience: 4 * interval, newest: told.newest}.hasAll(b, ran, all.ids(b))
 		ours, least := figuresOf("agent", agent, median(agentTook), containers), figuresOf("floor", floor, median(floorTook), containers)
 		ours.remark, least.remark = fmt.Sprintf("all defaults: peaks at 1 s, shipping included; %s, %d disturbed", spread(agentTook, containers), disturbed), said+"; "+spread(floorTook, containers)
 		table = append(table, ours, least)
 		b.ReportMetric(float64(ours.perContainer)/float64(least.perContainer), "agent/floor")
 		b.ReportMetric(0, "ns/op")
+		agent.stop(b)
 	})
-	peer := func(name string, contend func(b *testing.B) (*process, string)) {
-		if !s.wants(name) || s.bare {
-			return
-		}
-		b.Run(strings.ReplaceAll(name, " ", "_"), func(b *testing.B) {
-			p, remark := contend(b)
-			if p == nil {
-				table = append(table, figures{name: name, absent: remark})
-				b.Skip(remark)
+	for _, peer := range peers {
+		b.Run(strings.ReplaceAll(peer.name, " ", "_"), func(b *testing.B) {
+			if peer.absent != "" {
+				table = append(table, figures{name: peer.name, absent: peer.absent})
+				b.Skip(peer.absent)
 			}
+			ran := all.ids(b)
+			peer.resume(b)
 			settle()
-			began := p.cpu(b)
+			began := peer.cpu(b)
 			time.Sleep(s.lasts)
-			f := figuresOf(name, p, (p.cpu(b)-began)/(s.lasts/interval), containers)
-			f.remark = remark
+			f := figuresOf(peer.name, peer.process, (peer.cpu(b)-began)/(s.lasts/interval), containers)
+			peer.hasAll(b, ran, all.ids(b))
+			peer.stop(b)
+			f.remark = peer.remark
 			table = append(table, f)
 			b.ReportMetric(float64(f.perContainer.Nanoseconds())/1000, "µs/container")
 			b.ReportMetric(0, "ns/op")
 		})
 	}
-	peer("cadvisor tuned", func(b *testing.B) (*process, string) {
-		return startCAdvisor(b, s, "-tuned", "-housekeeping_interval", interval.String(), "-allow_dynamic_housekeeping=false")
-	})
-	peer("cadvisor default", func(b *testing.B) (*process, string) { return startCAdvisor(b, s) })
-	peer("netdata 15 s", func(b *testing.B) (*process, string) { return startNetdata(b, 15, containers) })
-	peer("netdata 1 s", func(b *testing.B) (*process, string) { return startNetdata(b, 1, containers) })
 	b.Logf("%d containers, %d of them ours, %d%% of these busy, %s each\n%s", containers, s.containers, s.busy, s.lasts, render(table))
 }
 
@@ -141,20 +136,9 @@ func render(table []figures) string {
 }
 
 // startAgent runs the agent as it is installed: all defaults, shipping to a collector stand-in in this process.
-func startAgent(b *testing.B, s settings, flags []string) *process {
-	var requests, bytes atomic.Int64
-	collector := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		n, _ := io.Copy(io.Discard, r.Body)
-		requests.Add(1)
-		bytes.Add(n)
-		w.WriteHeader(http.StatusNoContent)
-	}))
+func startAgent(b *testing.B, s settings, told *seen, flags []string) *process {
+	collector := httptest.NewServer(told)
 	b.Cleanup(collector.Close)
-	b.Cleanup(func() {
-		if requests.Load() == 0 {
-			b.Error("the agent shipped nothing")
-		}
-	})
 	return start(b, exec.Command(s.agent, append([]string{"run", "--remote-write.url=" + collector.URL + "/api/v1/write", "--listen=127.0.0.1:0",
 		"--data-dir=" + b.TempDir(), "--idc=bench", "--cluster=bench"}, flags...)...))
 }
@@ -169,29 +153,4 @@ func startFloor(b *testing.B, reads []string) (*process, string) {
 	cmd.Stdin = strings.NewReader(strings.Join(reads, "\n"))
 	p := start(b, cmd)
 	return p, p.line(b)
-}
-
-// startCAdvisor runs the peer and scrapes it every interval, as its users do.
-func startCAdvisor(b *testing.B, s settings, flags ...string) (*process, string) {
-	if _, err := os.Stat(s.cadvisor); err != nil {
-		return nil, "absent: .ci/peers/cadvisor/build.sh " + filepath.Dir(s.cadvisor)
-	}
-	p := start(b, exec.Command(s.cadvisor, append([]string{"-listen", "127.0.0.1:0"}, flags...)...))
-	address := strings.TrimPrefix(p.line(b), "listening on ")
-	stop := make(chan struct{})
-	b.Cleanup(func() { close(stop) })
-	go func() {
-		for {
-			if resp, err := http.Get("http://" + address + "/metrics"); err == nil {
-				io.Copy(io.Discard, resp.Body)
-				resp.Body.Close()
-			}
-			select {
-			case <-stop:
-				return
-			case <-time.After(interval):
-			}
-		}
-	}()
-	return p, "scraped every 15 s; " + strings.Join(flags, " ")
 }

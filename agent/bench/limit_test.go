@@ -14,7 +14,7 @@ func BenchmarkLimit(b *testing.B) {
 	s.bare = true
 	all := run(b, s)
 	window := func(limit string, windows int, tell func(cores float64, left string)) (cores float64) {
-		told := &seen{ids: map[string]bool{}, left: map[string]bool{}}
+		told := &seen{ids: map[string]time.Time{}, left: map[string]bool{}}
 		receiver := httptest.NewServer(told)
 		b.Cleanup(receiver.Close)
 		p := start(b, exec.Command(s.agent, append([]string{"run", "--remote-write.url=" + receiver.URL + "/api/v1/write", "--remote-write.compression=snappy", "--listen=", "--data-dir=" + b.TempDir(),

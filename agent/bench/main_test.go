@@ -31,6 +31,8 @@ func TestMain(m *testing.M) {
 type settings struct {
 	containers int           // containers that run meanwhile
 	busy       int           // how many of a hundred of them work, the others idle
+	births     int           // a second, of those that come and go
+	mixed      bool          // these do more kinds of work
 	bare       bool          // cgroups of our own instead of the engine's containers
 	lasts      time.Duration // for which each process is measured
 	agent      string        // the agent's binary
@@ -42,6 +44,8 @@ func readSettings(b *testing.B) settings {
 	cache, _ := os.UserCacheDir()
 	s := settings{
 		containers: number(b, "PLIMSOLL_BENCH_CONTAINERS", 100, 1, 10_000),
+		births:     number(b, "PLIMSOLL_BENCH_BIRTHS", 20, 1, 1000),
+		mixed:      os.Getenv("PLIMSOLL_BENCH_MIXED") != "",
 		bare:       os.Getenv("PLIMSOLL_BENCH_BARE") != "",
 		busy:       number(b, "PLIMSOLL_BENCH_BUSY", 0, 0, 100),
 		lasts:      time.Duration(number(b, "PLIMSOLL_BENCH_SECONDS", 60, 15, 3600)) * time.Second,

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 )
@@ -48,11 +49,14 @@ const netdataConfig = `[directories]
 	enabled = no
 `
 
-// startNetdata runs Netdata with its cgroups plugin alone and waits until it shows the containers.
-func startNetdata(b *testing.B, everySeconds, containers int) (*process, string) {
+// startNetdata runs Netdata with its cgroups plugin alone. It looks for new cgroups every tenth time only, and for the first time after that
+// many intervals: with 15 s it shows its first charts after some three minutes.
+func startNetdata(b *testing.B, everySeconds int) contender {
+	c := contender{name: fmt.Sprintf("netdata %d s", everySeconds), remark: "cgroups plugin alone", patience: 4 * time.Duration(everySeconds) * time.Second}
 	path, err := exec.LookPath("netdata")
 	if err != nil {
-		return nil, "absent: apt-get install --no-install-recommends netdata-core"
+		c.absent = "absent: apt-get install --no-install-recommends netdata-core"
+		return c
 	}
 	unified := "no"
 	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); err == nil {
@@ -67,16 +71,11 @@ func startNetdata(b *testing.B, everySeconds, containers int) (*process, string)
 		return file
 	}
 	write("name.sh", "#!/bin/sh\necho \"$2\"\n")
-	p := start(b, exec.Command(path, "-D", "-c", write("netdata.conf", fmt.Sprintf(netdataConfig, dir, everySeconds, port, unified))))
-	charts := 0
-	for deadline := time.Now().Add(2 * time.Minute); charts < containers; time.Sleep(5 * time.Second) {
-		if time.Now().After(deadline) {
-			return nil, fmt.Sprintf("not measured: after two minutes it shows %d charts of %d containers", charts, containers)
-		}
-		charts = chartsOf(fmt.Sprintf("http://127.0.0.1:%d/api/v1/charts", port))
+	c.process = start(b, exec.Command(path, "-D", "-c", write("netdata.conf", fmt.Sprintf(netdataConfig, dir, everySeconds, port, unified))))
+	c.newest = func() (map[string]time.Time, error) {
+		return chartsOf(fmt.Sprintf("http://127.0.0.1:%d/api/v1/charts", port))
 	}
-	time.Sleep(2 * interval) // the charts of all containers
-	return p, fmt.Sprintf("cgroups plugin alone, %d charts", charts)
+	return c
 }
 
 func freePort(b *testing.B) int {
@@ -88,15 +87,30 @@ func freePort(b *testing.B) int {
 	return free.Addr().(*net.TCPAddr).Port
 }
 
-func chartsOf(url string) int {
+// inChart is the container in the name of a chart.
+var inChart = regexp.MustCompile(`[0-9a-f]{64}`)
+
+// chartsOf tells of when the newest value of each container's chart of CPU usage is.
+func chartsOf(url string) (map[string]time.Time, error) {
 	resp, err := http.Get(url)
 	if err != nil {
-		return 0 // not up yet
+		return nil, err
 	}
 	defer resp.Body.Close()
-	var all struct{ Charts map[string]json.RawMessage }
-	if json.NewDecoder(resp.Body).Decode(&all) != nil {
-		return 0
+	var all struct {
+		Charts map[string]struct {
+			Context   string `json:"context"`
+			LastEntry int64  `json:"last_entry"`
+		}
 	}
-	return len(all.Charts)
+	if err := json.NewDecoder(resp.Body).Decode(&all); err != nil {
+		return nil, err
+	}
+	newest := map[string]time.Time{}
+	for name, chart := range all.Charts {
+		if id := inChart.FindString(name); id != "" && chart.Context == "cgroup.cpu" {
+			newest[id] = time.Unix(chart.LastEntry, 0)
+		}
+	}
+	return newest, nil
 }

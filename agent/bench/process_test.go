@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ type process struct {
 	*exec.Cmd
 	lines *bufio.Reader // its standard output
 	rss   int64         // resident memory at the newest look at cpu, bytes
+	still atomic.Bool   // it is stopped
 }
 
 // start runs a program till the benchmark, or the part of it, ends.
@@ -82,8 +84,15 @@ func (p *process) turn(b *testing.B) time.Duration {
 	return p.cpu(b) - before
 }
 
-func (p *process) stop(b *testing.B)   { p.signal(b, unix.SIGSTOP) }
-func (p *process) resume(b *testing.B) { p.signal(b, unix.SIGCONT) }
+func (p *process) stop(b *testing.B) {
+	p.still.Store(true)
+	p.signal(b, unix.SIGSTOP)
+}
+
+func (p *process) resume(b *testing.B) {
+	p.signal(b, unix.SIGCONT)
+	p.still.Store(false)
+}
 
 func (p *process) signal(b *testing.B, s os.Signal) {
 	b.Helper()

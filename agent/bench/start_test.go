@@ -3,6 +3,7 @@ package bench_test
 import (
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/VictoriaMetrics/VictoriaMetrics/lib/prompb"
 	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/plimsoll/plimsoll/agent/internal/shed"
 )
@@ -38,7 +40,7 @@ func BenchmarkStart(b *testing.B) {
 	}
 	lateBefore := late(5*time.Second, func() bool { return false })
 
-	told := &seen{ids: map[string]bool{}}
+	told := &seen{ids: map[string]time.Time{}}
 	receiver := httptest.NewServer(told)
 	b.Cleanup(receiver.Close)
 	began := time.Now()
@@ -85,11 +87,11 @@ func BenchmarkStart(b *testing.B) {
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
-// seen is a receiver that counts the containers it is told of, and knows what the agent leaves out.
+// seen is a receiver that knows the containers it is told of, and what the agent leaves out.
 type seen struct {
 	mu   sync.Mutex
-	ids  map[string]bool
-	left map[string]bool // plimsoll_agent_shedding; nil: nobody asks
+	ids  map[string]time.Time // of the newest sample of each
+	left map[string]bool      // plimsoll_agent_shedding; nil: nobody asks
 }
 
 // leftOut lists what the agent leaves out, in the order of shedding.
@@ -105,6 +107,13 @@ func (s *seen) leftOut() string {
 	return strings.Join(left, " ")
 }
 
+// newest tells of when the newest sample of each container is.
+func (s *seen) newest() (map[string]time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.ids), nil
+}
+
 func (s *seen) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,7 +123,7 @@ func (s *seen) count() int {
 func (s *seen) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err == nil {
-		body, err = snappy.Decode(nil, body)
+		body, err = unpack(body, r.Header.Get("Content-Encoding"))
 	}
 	u := &prompb.WriteRequestUnmarshaler{}
 	message, err2 := u.UnmarshalProtobuf(body)
@@ -131,8 +140,8 @@ func (s *seen) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			if l.Name == "what" {
 				what = strings.Clone(l.Value)
 			}
-			if l.Name == "id" && strings.HasPrefix(l.Value, "/docker/") {
-				s.ids[strings.Clone(l.Value)] = true
+			if id, ok := strings.CutPrefix(l.Value, "/docker/"); ok && l.Name == "id" {
+				s.ids[strings.Clone(id)] = time.UnixMilli(series.Samples[0].Timestamp)
 			}
 		}
 		if shedding && s.left != nil {
@@ -140,4 +149,16 @@ func (s *seen) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+func unpack(body []byte, encoding string) ([]byte, error) {
+	if encoding != "zstd" {
+		return snappy.Decode(nil, body)
+	}
+	z, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
+	defer z.Close()
+	return z.DecodeAll(body, nil)
 }

@@ -86,8 +86,9 @@ func containerIDs(n int) (ids []string) {
 
 // stub answers like a Docker engine. Its containers are of fifty services.
 type stub struct {
-	address string
-	began   string
+	address  string
+	began    string
+	nameless bool // they are of none: each is a slot of its own
 
 	mu      sync.Mutex
 	running map[string]bool
@@ -181,9 +182,13 @@ func (e *stub) inspect(w http.ResponseWriter, id string) {
 	if !running {
 		state = map[string]any{"Status": "exited", "StartedAt": e.began, "FinishedAt": time.Now().UTC().Format(time.RFC3339Nano)}
 	}
+	labels := map[string]string{"com.docker.compose.project": "shop", "com.docker.compose.service": fmt.Sprint("s", int(id[0])*7%50)}
+	if e.nameless {
+		labels = map[string]string{}
+	}
 	json.NewEncoder(w).Encode(map[string]any{
 		"Id": id, "Name": "/c-" + id[:8], "Created": e.began, "Image": "sha256:" + id, "State": state,
-		"Config":     map[string]any{"Image": "app:1", "Labels": map[string]string{"com.docker.compose.project": "shop", "com.docker.compose.service": fmt.Sprint("s", int(id[0])*7%50)}},
+		"Config":     map[string]any{"Image": "app:1", "Labels": labels},
 		"HostConfig": map[string]any{"NetworkMode": "none"},
 	})
 }
