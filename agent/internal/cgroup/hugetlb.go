@@ -11,7 +11,8 @@ type HugePages struct {
 	UsageBytes uint64 // hugetlb.SIZE.usage_in_bytes / hugetlb.SIZE.rsvd.current, else hugetlb.SIZE.current
 	MaxBytes   uint64 // hugetlb.SIZE.max_usage_in_bytes / -
 	Failcnt    uint64 // hugetlb.SIZE.failcnt / hugetlb.SIZE.events max
-	HasMax     bool
+
+	HasMax, HasFailcnt bool
 }
 
 // HugePages appends one entry for each page size of the hugetlb controller to dst; none where the cgroup is not in it. It opens its files
@@ -46,7 +47,7 @@ func (g *Group) hugePages(dir, size string, buf []byte) (h HugePages, ok bool) {
 	if !g.v2 {
 		h.UsageBytes, ok = g.oneNumber(dir, prefix+".usage_in_bytes", buf)
 		h.MaxBytes, h.HasMax = g.oneNumber(dir, prefix+".max_usage_in_bytes", buf)
-		h.Failcnt, _ = g.oneNumber(dir, prefix+".failcnt", buf)
+		h.Failcnt, h.HasFailcnt = g.oneNumber(dir, prefix+".failcnt", buf)
 		return h, ok
 	}
 	if h.UsageBytes, ok = g.oneNumber(dir, prefix+".rsvd.current", buf); !ok {
@@ -57,7 +58,7 @@ func (g *Group) hugePages(dir, size string, buf []byte) (h HugePages, ok bool) {
 		if err := parseEvents(b, &st); err != nil {
 			g.fault(prefix+".events", err)
 		}
-		h.Failcnt = st.MemoryEventsMax // the same key, "max"
+		h.Failcnt, h.HasFailcnt = st.MemoryEventsMax, st.Has&HasMemoryEventsMax != 0 // the same key, "max"
 	}
 	return h, ok
 }

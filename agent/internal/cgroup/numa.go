@@ -8,8 +8,22 @@ type NUMAPages struct {
 	File, Anon, Unevictable uint64 // memory.numa_stat file, anon, unevictable / -: of the cgroup alone
 	// The same with the nested cgroups. memory.numa_stat hierarchical_file, … / file, …, bytes.
 	FileTree, AnonTree, UnevictableTree uint64
-	Alone                               bool // the first three are known: v1
+
+	Has NUMAHas
 }
+
+// NUMAHas tells which figures of a NUMAPages are known.
+type NUMAHas uint8
+
+// Bits of NUMAHas, in the order of the fields.
+const (
+	HasNUMAFile NUMAHas = 1 << iota
+	HasNUMAAnon
+	HasNUMAUnevictable
+	HasNUMAFileTree
+	HasNUMAAnonTree
+	HasNUMAUnevictableTree
+)
 
 const numaPage = 4096
 
@@ -51,7 +65,7 @@ func parseNUMA(b []byte, dst []NUMAPages, v2 bool) ([]NUMAPages, error) {
 			continue
 		}
 		key, _, _ := bytes.Cut(words[0], []byte("="))
-		if numaField(&NUMAPages{}, string(key), v2) == nil {
+		if field, _ := numaField(&NUMAPages{}, string(key), v2); field == nil {
 			continue
 		}
 		for _, w := range words[1:] {
@@ -71,12 +85,14 @@ func parseNUMA(b []byte, dst []NUMAPages, v2 bool) ([]NUMAPages, error) {
 					bad = errLimit
 					continue
 				}
-				dst = append(dst, NUMAPages{Node: node, Alone: !v2})
+				dst = append(dst, NUMAPages{Node: node})
 			}
 			if v2 {
 				v /= numaPage
 			}
-			*numaField(&dst[i], string(key), v2) = v
+			field, has := numaField(&dst[i], string(key), v2)
+			*field = v
+			dst[i].Has |= has
 		}
 	}
 	return dst, bad
@@ -84,23 +100,23 @@ func parseNUMA(b []byte, dst []NUMAPages, v2 bool) ([]NUMAPages, error) {
 
 const maxNUMANodes = 256
 
-func numaField(n *NUMAPages, key string, v2 bool) *uint64 {
+func numaField(n *NUMAPages, key string, v2 bool) (*uint64, NUMAHas) {
 	if v2 {
 		key = "hierarchical_" + key
 	}
 	switch key {
 	case "file":
-		return &n.File
+		return &n.File, HasNUMAFile
 	case "anon":
-		return &n.Anon
+		return &n.Anon, HasNUMAAnon
 	case "unevictable":
-		return &n.Unevictable
+		return &n.Unevictable, HasNUMAUnevictable
 	case "hierarchical_file":
-		return &n.FileTree
+		return &n.FileTree, HasNUMAFileTree
 	case "hierarchical_anon":
-		return &n.AnonTree
+		return &n.AnonTree, HasNUMAAnonTree
 	case "hierarchical_unevictable":
-		return &n.UnevictableTree
+		return &n.UnevictableTree, HasNUMAUnevictableTree
 	}
-	return nil
+	return nil, 0
 }

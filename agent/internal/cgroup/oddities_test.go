@@ -124,3 +124,65 @@ func TestAValueThatIsNoCountIsNoFigure(t *testing.T) {
 		}
 	}
 }
+
+// What comes by device, interface, page size or NUMA node: a value that is no count costs its figure, and never becomes a 0, which a counter
+// would come back from as a burst.
+func TestAValueThatIsNoCountIsNoFigureOfADeviceEither(t *testing.T) {
+	for _, value := range []string{"-1", "max", "", "1.5", "18446744073709551616"} {
+		var st Stats
+		if err := parseIOStat([]byte("254:0 rbytes="+value+" wbytes=2 rios=3 wios=4\n8:0 rbytes=1 wbytes=2 rios=3 wios=4\n"), &st); err == nil || st.Has&(HasIOBytes|HasIOOps) != 0 {
+			t.Errorf("io.stat with %q: %b, %v", value, st.Has, err)
+		}
+		st = Stats{}
+		if err := parseBlkioBytes([]byte("8:0 Read "+value+"\n8:0 Write 5\n"), &st); err == nil || st.Has&HasIOBytes != 0 {
+			t.Errorf("blkio with %q: %b, %v", value, st.Has, err)
+		}
+		st = Stats{}
+		var names []string
+		if err := parseNetDev([]byte("\n\neth0: "+value+" 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\neth1: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n"), &st, &names); err == nil || len(st.Net) != 1 || st.Net[0].Name != "eth1" {
+			t.Errorf("net/dev with %q: %v, %v", value, st.Net, err)
+		}
+		for _, v2 := range []bool{false, true} {
+			text := "anon=" + value + " N0=" + value + "\nfile=1 N0=4096\n"
+			if v2 {
+				text = "anon N0=" + value + "\nfile N0=4096\n"
+			}
+			nodes, err := parseNUMA([]byte(text), nil, v2)
+			if err == nil || len(nodes) != 1 || nodes[0].Has&(HasNUMAAnon|HasNUMAAnonTree) != 0 || nodes[0].Has&(HasNUMAFile|HasNUMAFileTree) == 0 {
+				t.Errorf("memory.numa_stat with %q: %+v, %v", value, nodes, err)
+			}
+		}
+		_, g := small(t, true, map[string]string{"docker/" + idA + "/hugetlb.2MB.current": "4096\n", "docker/" + idA + "/hugetlb.2MB.events": "max " + value + "\n"})
+		if pages, err := g.HugePages(nil, make([]byte, minBuffer)); err != nil || len(pages) != 1 || pages[0].HasFailcnt || pages[0].UsageBytes != 4096 {
+			t.Errorf("hugetlb with %q: %+v, %v", value, pages, err)
+		}
+		_, g = small(t, false, map[string]string{"hugetlb/cgroup.procs": "", "hugetlb/docker/" + idA + "/hugetlb.2MB.usage_in_bytes": "4096\n", "hugetlb/docker/" + idA + "/hugetlb.2MB.failcnt": value + "\n",
+			"hugetlb/docker/" + idA + "/hugetlb.2MB.max_usage_in_bytes": value + "\n"})
+		if pages, err := g.HugePages(nil, make([]byte, minBuffer)); err != nil || len(pages) != 1 || pages[0].HasFailcnt || pages[0].HasMax || pages[0].UsageBytes != 4096 {
+			t.Errorf("hugetlb of v1 with %q: %+v, %v", value, pages, err)
+		}
+	}
+}
+
+func TestPressureOfTomorrowIsReadAsFarAsItIsKnown(t *testing.T) {
+	const some, full = "some avg10=0.00 avg60=0.00 avg300=0.00 total=7\n", "full avg10=0.00 avg60=0.00 avg300=0.00 total=3\n"
+	for _, read := range filesPressure() {
+		want, err := figures(read.parse, []byte(some+full))
+		if err != nil || len(want) < 2 {
+			t.Fatalf("%s: %q, %v", read.name, want, err)
+		}
+		for _, text := range []string{full + some, "most avg10=0.00 total=9\n" + some + full, some + "\n" + full, "some avg10=0.00 avg5=1.00 total=7\n" + full, "some avg10=0.00 total=7 worst=9\n" + full} {
+			if got, err := figures(read.parse, []byte(text)); !slices.Equal(got, want) || err != nil {
+				t.Errorf("%s of %q: %q, %v; want %q", read.name, text, got, err, want)
+			}
+		}
+		for _, value := range []string{"-1", "max", "", "x"} {
+			if got, err := figures(read.parse, []byte("some avg10=0.00 total="+value+"\n"+full)); err == nil || len(got) >= len(want) {
+				t.Errorf("%s with %q: %q, %v", read.name, value, got, err)
+			}
+		}
+		if got, err := figures(read.parse, []byte(some)); err != nil || len(got) >= len(want) {
+			t.Errorf("%s of a kernel without full: %q, %v", read.name, got, err)
+		}
+	}
+}

@@ -6,7 +6,8 @@ import (
 )
 
 // ParsePressure reads a PSI file: "some avg10=0.00 avg60=0.00 avg300=0.00 total=7322" and the same with "full";
-// total is in microseconds. Either line may be missing.
+// total is in microseconds. Either line may be missing, and a later kernel may add lines and keys.
+// https://docs.kernel.org/accounting/psi.html
 func ParsePressure(b []byte, p *Pressure) (some, full bool, err error) {
 	for len(b) > 0 {
 		var l []byte
@@ -18,18 +19,16 @@ func ParsePressure(b []byte, p *Pressure) (some, full bool, err error) {
 			field, has = &p.Some, &some
 		case bytes.HasPrefix(l, []byte("full ")):
 			field, has = &p.Full, &full
+		case len(l) == 0 || bytes.Contains(l, []byte(" total=")):
+			continue // a share of tasks that is new
 		default:
 			err = errMalformed
 			continue
 		}
-		i := bytes.LastIndexByte(l, '=')
-		if i < 0 || !bytes.HasSuffix(l[:i], []byte(" total")) {
-			err = errMalformed
-			continue
-		}
-		v, bad := parseNumber(l[i+1:])
+		_, total, found := bytes.Cut(l, []byte(" total="))
+		v, after, ok := digits(total)
 		d, fits := duration(v, time.Microsecond)
-		if bad != nil || !fits {
+		if !found || !ok || !fits || len(after) > 0 && after[0] != ' ' {
 			err = errMalformed
 			continue
 		}

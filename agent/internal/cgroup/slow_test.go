@@ -58,11 +58,11 @@ func TestHugePagesComeBySizeOnBothVersions(t *testing.T) {
 	f(true, "docker/"+idA+"/", map[string]string{
 		"hugetlb.2MB.current": "4194304\n", "hugetlb.2MB.rsvd.current": "8388608\n", "hugetlb.2MB.max": "max\n", "hugetlb.2MB.events": "max 3\n",
 		"hugetlb.1GB.current": "0\n",
-	}, "[{Size:1GB UsageBytes:0 MaxBytes:0 Failcnt:0 HasMax:false} {Size:2MB UsageBytes:8388608 MaxBytes:0 Failcnt:3 HasMax:false}]")
+	}, "[{Size:1GB UsageBytes:0 MaxBytes:0 Failcnt:0 HasMax:false HasFailcnt:false} {Size:2MB UsageBytes:8388608 MaxBytes:0 Failcnt:3 HasMax:false HasFailcnt:true}]")
 	f(false, "hugetlb/docker/"+idA+"/", map[string]string{
 		"../../cgroup.procs": "", "hugetlb.2MB.usage_in_bytes": "4194304\n", "hugetlb.2MB.max_usage_in_bytes": "6291456\n", "hugetlb.2MB.failcnt": "1\n",
 		"hugetlb.2MB.rsvd.usage_in_bytes": "9\n",
-	}, "[{Size:2MB UsageBytes:4194304 MaxBytes:6291456 Failcnt:1 HasMax:true}]")
+	}, "[{Size:2MB UsageBytes:4194304 MaxBytes:6291456 Failcnt:1 HasMax:true HasFailcnt:true}]")
 	f(true, "docker/"+idA+"/", map[string]string{"cpu.stat": ""}, "[]")
 }
 
@@ -104,9 +104,9 @@ func TestMemoryByNUMANodeIsInPagesOnBothVersions(t *testing.T) {
 		}
 	}
 	f(false, "total=5 N0=2 N1=3\nfile=3 N0=1 N1=2\nanon=2 N0=1 N1=1\nunevictable=0 N0=0 N1=0\nhierarchical_total=9 N0=4 N1=5\nhierarchical_file=7 N0=3 N1=4\n",
-		"[{Node:0 File:1 Anon:1 Unevictable:0 FileTree:3 AnonTree:0 UnevictableTree:0 Alone:true} {Node:1 File:2 Anon:1 Unevictable:0 FileTree:4 AnonTree:0 UnevictableTree:0 Alone:true}]", true)
+		"[{Node:0 File:1 Anon:1 Unevictable:0 FileTree:3 AnonTree:0 UnevictableTree:0 Has:15} {Node:1 File:2 Anon:1 Unevictable:0 FileTree:4 AnonTree:0 UnevictableTree:0 Has:15}]", true)
 	f(true, "anon N0=8192\nfile N0=4096\nkernel_stack N0=16384\n",
-		"[{Node:0 File:0 Anon:0 Unevictable:0 FileTree:1 AnonTree:2 UnevictableTree:0 Alone:false}]", true)
-	f(true, "anon Nx=1 N1=4096\n\n", "[{Node:1 File:0 Anon:0 Unevictable:0 FileTree:0 AnonTree:1 UnevictableTree:0 Alone:false}]", false)
+		"[{Node:0 File:0 Anon:0 Unevictable:0 FileTree:1 AnonTree:2 UnevictableTree:0 Has:24}]", true)
+	f(true, "anon Nx=1 N1=4096\n\n", "[{Node:1 File:0 Anon:0 Unevictable:0 FileTree:0 AnonTree:1 UnevictableTree:0 Has:16}]", false)
 	f(true, "", "[]", true)
 }

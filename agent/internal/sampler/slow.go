@@ -203,14 +203,18 @@ func (s *Sampler) putNUMA(set *series.Set, from slowSource) {
 	}
 	for _, n := range s.slow.nodes {
 		node := strconv.FormatUint(n.Node, 10)
-		if n.Alone {
-			set.PutFor(catalog.NUMAFile, node, float64(n.File))
-			set.PutFor(catalog.NUMAAnon, node, float64(n.Anon))
-			set.PutFor(catalog.NUMAUnevictable, node, float64(n.Unevictable))
+		for _, f := range [...]struct {
+			has   cgroup.NUMAHas
+			id    catalog.ID
+			pages uint64
+		}{
+			{cgroup.HasNUMAFile, catalog.NUMAFile, n.File}, {cgroup.HasNUMAAnon, catalog.NUMAAnon, n.Anon}, {cgroup.HasNUMAUnevictable, catalog.NUMAUnevictable, n.Unevictable},
+			{cgroup.HasNUMAFileTree, catalog.NUMAFileTree, n.FileTree}, {cgroup.HasNUMAAnonTree, catalog.NUMAAnonTree, n.AnonTree}, {cgroup.HasNUMAUnevictableTree, catalog.NUMAUnevictableTree, n.UnevictableTree},
+		} {
+			if n.Has&f.has != 0 {
+				set.PutFor(f.id, node, float64(f.pages))
+			}
 		}
-		set.PutFor(catalog.NUMAFileTree, node, float64(n.FileTree))
-		set.PutFor(catalog.NUMAAnonTree, node, float64(n.AnonTree))
-		set.PutFor(catalog.NUMAUnevictableTree, node, float64(n.UnevictableTree))
 	}
 }
 
@@ -234,7 +238,9 @@ func (s *Sampler) putHugePages(set *series.Set, from slowSource) {
 	}
 	for _, h := range s.slow.pages {
 		set.PutFor(catalog.HugetlbUsage, h.Size, float64(h.UsageBytes))
-		set.PutFor(catalog.HugetlbFailcnt, h.Size, float64(h.Failcnt))
+		if h.HasFailcnt {
+			set.PutFor(catalog.HugetlbFailcnt, h.Size, float64(h.Failcnt))
+		}
 		if h.HasMax {
 			set.PutFor(catalog.HugetlbMax, h.Size, float64(h.MaxBytes))
 		}
