@@ -16,8 +16,8 @@ import (
 
 // Nothing is known of the containers of an agent that is silent. What the last samples said stays visible for five minutes and
 // then is gone, so without care alerts would fire on what stands still, and end for want of data. Hence, while an agent is
-// silent, the alerts of its node neither fire nor end, for holdSilent at the most; AgentAbsent and ClusterTelemetryLost tell of
-// the silence. Rules that look at what the collector itself measures are not touched: that goes on.
+// silent, or known to be lost, the alerts of its node neither fire nor end, for holdSilent at the most; AgentLost, NodeLost, AgentAbsent
+// and ClusterTelemetryLost tell of the silence. Rules that look at what the collector itself measures are not touched: that goes on.
 const (
 	silentAfter   = 60 * time.Second
 	silentRefresh = 10 * time.Second
@@ -28,6 +28,8 @@ const (
 	ownPrefix = "plimsoll_collector_"
 	// silences is the time in seconds since each known agent was heard.
 	silences = `time() - max by (idc, cluster, node) (plimsoll_collector_agent_last_received_timestamp_seconds)`
+	// lost are the agents that are lost for sure, which is known within seconds.
+	lost = `max by (idc, cluster, node) (plimsoll_collector_agent_lost) == 1`
 )
 
 type node struct{ idc, cluster, name string }
@@ -82,27 +84,40 @@ func (s *silence) covers(ctx context.Context, labels []prompb.Label, now time.Ti
 
 func (s *silence) refresh(ctx context.Context, now time.Time) {
 	s.at = now
-	series, err := s.query(ctx, silences, now)
+	heard, err := s.query(ctx, silences, now)
 	if err != nil {
 		return // what was known stays
 	}
+	gone, err := s.query(ctx, lost, now)
+	if err != nil {
+		return
+	}
 	s.nodes, s.half = map[node]bool{}, map[node]bool{}
-	known, lost := map[node]int{}, map[node]int{}
-	for _, one := range series {
+	for _, one := range gone {
+		s.nodes[nodeOf(one.Labels)] = true
+	}
+	known, silent := map[node]int{}, map[node]int{}
+	for _, one := range heard {
 		if len(one.Values) == 0 {
 			continue
 		}
-		n := node{labelOf(one.Labels, "idc"), labelOf(one.Labels, "cluster"), labelOf(one.Labels, "node")}
+		n := nodeOf(one.Labels)
 		cluster := node{idc: n.idc, cluster: n.cluster}
 		known[cluster]++
 		if one.Values[len(one.Values)-1] > silentAfter.Seconds() {
 			s.nodes[n] = true
-			lost[cluster]++
+		}
+		if s.nodes[n] {
+			silent[cluster]++
 		}
 	}
-	for cluster, n := range lost {
+	for cluster, n := range silent {
 		s.half[cluster] = 2*n > known[cluster]
 	}
+}
+
+func nodeOf(labels []prompb.Label) node {
+	return node{labelOf(labels, "idc"), labelOf(labels, "cluster"), labelOf(labels, "node")}
 }
 
 func labelOf(labels []prompb.Label, name string) string {

@@ -19,6 +19,14 @@ func (b *testbed) hear(n1, n2 float64) {
 	b.answer(silences, n2, "idc", "i", "cluster", "c", "node", "n2")
 }
 
+// lose says which agents are lost for sure.
+func (b *testbed) lose(nodes ...string) {
+	b.silence(lost)
+	for _, n := range nodes {
+		b.answer(lost, 1, "idc", "i", "cluster", "c", "node", n)
+	}
+}
+
 func (b *testbed) busy(nodes ...string) {
 	b.silence("cpu > 0.9")
 	for _, n := range nodes {
@@ -37,6 +45,34 @@ func (b *testbed) said(at time.Time) (said []string) {
 	}
 	slices.Sort(said)
 	return said
+}
+
+// An agent was killed: AgentLost told of it after 13 s, and a rule about samples older than 25 s of each of its 20 containers before the
+// minute was over after which an agent counts as silent.
+func TestAlertsOfALostAgentNeitherFireNorEnd(t *testing.T) {
+	bed := newTestbed()
+	g := bed.group(t, ruleFile(cpuRule))
+	step := func(after time.Duration, want ...string) {
+		t.Helper()
+		at := t0.Add(after)
+		g.evaluate(t.Context(), at)
+		if got := bed.said(at); !slices.Equal(got, want) {
+			t.Fatalf("after %s told %q, want %q", after, got, want)
+		}
+	}
+	bed.hear(5, 5)
+	bed.busy("n1")
+	step(0)
+	bed.lose("n1") // and was heard a moment ago
+	step(2 * time.Minute)
+	bed.lose()
+	step(4 * time.Minute)
+	step(6*time.Minute, "Busy n1")
+	bed.lose("n1")
+	bed.busy()
+	step(7*time.Minute, "Busy n1") // fires on without a sample
+	bed.lose()
+	step(8*time.Minute, "Busy n1 resolved")
 }
 
 func TestAlertsOfASilentAgentNeitherFireNorEnd(t *testing.T) {
