@@ -175,25 +175,20 @@ func (s *Sampler) died(t *target, e *inventory.Event) {
 	if t != nil && t.exited.IsZero() && t.life.finish(s.buf) {
 		s.finished(t)
 	}
-	var final *cgroup.Stats
-	if t != nil {
-		if _, ok := t.life.last(); ok {
-			final = &t.stats
-		}
-	}
-	if final == nil || final.Has&cgroup.HasCPUUsage == 0 {
+	if t == nil {
 		s.lives.metrics.missed.Inc()
+		s.record(e, &cgroup.Stats{})
+		return
 	}
-	if t != nil && isAsked(t.life.reader) && final == nil {
+	if _, ok := t.life.last(); !ok && isAsked(t.life.reader) {
 		s.metrics.unread.Inc()
 	}
-	if final == nil && t != nil {
-		final = t.newest()
+	last, whole := t.atExit()
+	if !whole {
+		s.lives.metrics.missed.Inc()
 	}
-	s.record(e, final)
-	if t != nil {
-		s.end(t)
-	}
+	s.record(e, &last)
+	s.end(t)
 }
 
 // gone takes note of a cgroup that vanished. Its end, or its runtime's word of it, may be on the way; if not, the runtime is asked.

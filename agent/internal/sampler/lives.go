@@ -44,7 +44,7 @@ func newLives(most int, reg prometheus.Registerer) *lives {
 			refused:  prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_containers_held_refused_total", Help: "New cgroups not read before their identity was known, because the limit of those held back was reached or they could not be opened."}),
 			unopened: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_containers_unopened_total", Help: "New cgroups that were gone, or not there in every hierarchy, when they were to be read for the first time. Those that a runtime names later are opened then, or counted in plimsoll_agent_containers_unread_total."}),
 			unnamed:  prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_containers_unnamed_total", Help: "Containers that came and went, or ran for 30 s, without a runtime naming them in time; their held back readings are dropped."}),
-			missed:   prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_final_readings_missed_total", Help: "Containers that ended without a final reading: what they used after the newest one is not counted, and their exit record has the CPU time and memory peak of that, or none."}),
+			missed:   prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_agent_final_readings_missed_total", Help: "Containers that ended without a final reading, or with a part of one: what they used after the newest one is not counted, and their exit record has the CPU time and memory peak of that, or none."}),
 		},
 	}
 	if reg != nil {

@@ -242,6 +242,38 @@ func TestAnExitWhoseFinalReadingCameTooLateHasWhatWasReadLast(t *testing.T) {
 	wantValues(t, got, "container_exit_cpu_seconds id=/docker/A workload=web", 7)
 }
 
+// Of cgroup v1 the hierarchies go one by one: a final reading of what was left of one is not whole, and was not counted as such.
+func TestAFinalReadingOfAPartIsCountedAsMissed(t *testing.T) {
+	k, in, out, reg := newKernel(t), &scripted{wake: make(chan struct{}, 1)}, &collected{t: t, values: map[string][]float64{}}, prometheus.NewRegistry()
+	s := with(t, k, in, out, "", "", func(c *sampler.Config) { c.Metrics = reg })
+	peak := "docker/" + string(idA) + "/memory.peak"
+	k.write(t, peak, "4096\n")
+	for i, text := range []string{"8192\n", ""} {
+		life := uint64(i + 1)
+		k.write(t, peak, "4096\n")
+		in.events = []inventory.Event{born("web", life)}
+		s.Events()
+		out.take()
+		k.container(t, 7_000_000, 0)
+		k.write(t, peak, text)
+		s.Emptied(idA)
+		in.events = []inventory.Event{died("web", life, inventory.Exit{Known: true, Reason: inventory.Completed})}
+		s.Events()
+		got := out.take()
+		wantValues(t, got, "container_exit_cpu_seconds id=/docker/A workload=web", 7)
+		if whole := len(got["container_exit_memory_peak_bytes id=/docker/A workload=web"]) == 1; whole != (text != "") {
+			t.Errorf("with %q the record has a memory peak: %v", text, whole)
+		}
+	}
+	const want = `# HELP plimsoll_agent_final_readings_missed_total Containers that ended without a final reading, or with a part of one: what they used after the newest one is not counted, and their exit record has the CPU time and memory peak of that, or none.
+# TYPE plimsoll_agent_final_readings_missed_total counter
+plimsoll_agent_final_readings_missed_total 1
+`
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "plimsoll_agent_final_readings_missed_total"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestAnExitRecordEndsInTheSecondRoundAfterIt(t *testing.T) {
 	_, in, out, s := setup(t)
 	in.events = []inventory.Event{born("web", 1), died("web", 1, inventory.Exit{Known: true, Reason: inventory.Completed})}

@@ -19,9 +19,9 @@ type exitRecord struct {
 }
 
 // record writes the exit record of a container: one sample each of container_exit_*, at the exit's time, with the container's labels
-// and the reason. As samples they are spooled, shipped and kept like everything else, by any receiver. final is nil where the container was
-// never read while it ran: the record has neither CPU time nor memory then.
-func (s *Sampler) record(e *inventory.Event, final *cgroup.Stats) {
+// and the reason. As samples they are spooled, shipped and kept like everything else, by any receiver. What last does not have the record has
+// not.
+func (s *Sampler) record(e *inventory.Event, last *cgroup.Stats) {
 	set, reason := series.New(containerLabels(e.Container.Labels)), e.Exit.Reason.String()
 	set.Begin()
 	if e.Exit.Known {
@@ -30,11 +30,11 @@ func (s *Sampler) record(e *inventory.Event, final *cgroup.Stats) {
 	if began := e.Container.StartedAt; !began.IsZero() {
 		set.PutFor(catalog.ExitRuntime, reason, max(0, e.At.Sub(began).Seconds()))
 	}
-	if final != nil && final.Has&cgroup.HasCPUUsage != 0 {
-		set.PutFor(catalog.ExitCPU, reason, final.CPUUsage.Seconds())
+	if last.Has&cgroup.HasCPUUsage != 0 {
+		set.PutFor(catalog.ExitCPU, reason, last.CPUUsage.Seconds())
 	}
-	if final != nil && final.Has&cgroup.HasMemoryMax != 0 {
-		set.PutFor(catalog.ExitMemoryPeak, reason, float64(final.MemoryMaxBytes))
+	if last.Has&cgroup.HasMemoryMax != 0 {
+		set.PutFor(catalog.ExitMemoryPeak, reason, float64(last.MemoryMaxBytes))
 	}
 	s.batch.add(set, e.At.UnixMilli())
 	if len(s.records) >= mostRecords {
@@ -44,15 +44,24 @@ func (s *Sampler) record(e *inventory.Event, final *cgroup.Stats) {
 	s.records = append(s.records, exitRecord{set, s.round})
 }
 
-// newest is what was read last of a container whose final reading came too late: what it used is at least that. nil where it was read at
-// its birth alone, which says nothing of its life.
-func (t *target) newest() *cgroup.Stats {
-	st := t.stats
-	if st.CPUUsage = max(st.CPUUsage, t.newestCPU); st.CPUUsage <= t.life.first.stats.CPUUsage {
-		return nil
+// atExit is what is known of a container that has ended: its final reading. Where that came too late for some of it or all, which of v1's
+// hierarchies go one by one, it is not whole, and what the container used is at least what was read before. A reading made at the birth alone
+// says nothing of a life.
+func (t *target) atExit() (last cgroup.Stats, whole bool) {
+	const told = cgroup.HasCPUUsage | cgroup.HasMemoryMax
+	_, final := t.life.last()
+	last = t.stats
+	if final && last.Has&cgroup.HasCPUUsage != 0 && t.had&told&^last.Has == 0 {
+		return last, true
 	}
-	st.Has |= cgroup.HasCPUUsage
-	return &st
+	switch used := max(last.CPUUsage, t.newestCPU); {
+	case used > t.life.first.stats.CPUUsage:
+		last.CPUUsage = used
+		last.Has |= cgroup.HasCPUUsage
+	case !final:
+		last.Has &^= told
+	}
+	return last, false
 }
 
 // endRecords ends the records that have been shown long enough.

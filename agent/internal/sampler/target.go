@@ -53,9 +53,10 @@ type target struct {
 	container inventory.Container // zero unless it is one
 	set       *series.Set
 	stats     cgroup.Stats
-	at        time.Time // of the newest full reading
-	refused   int       // series the newest reading had no room for
-	round     uint64    // the round of the newest full reading
+	had       cgroup.Has // figures of any full reading
+	at        time.Time  // of the newest full reading
+	refused   int        // series the newest reading had no room for
+	round     uint64     // the round of the newest full reading
 
 	turn      uint64 // spreads what is not done of all targets in each round
 	slowDue   uint64 // the round from which it is to be read slowly; 0: not decided yet
@@ -80,6 +81,7 @@ func (t *target) put(at time.Time, v view) {
 		t.inactiveFile = t.stats.MemoryInactiveFileBytes
 	}
 	t.at = at
+	t.had |= t.stats.Has
 	if t.stats.Has&cgroup.HasCPUUsage != 0 {
 		t.sawCPU(t.stats.CPUUsage, t.at)
 	}
