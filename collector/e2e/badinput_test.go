@@ -77,6 +77,7 @@ func TestWrongConfigurationIsExitCodeTwoAndOneErrorThatNamesIt(t *testing.T) {
 
 // TestADeadSourceDegradesAndTheRestKeepsRunning: no engine, a receiver that comes late, Grafana away; all at once.
 func TestADeadSourceDegradesAndTheRestKeepsRunning(t *testing.T) {
+	t.Parallel()
 	agentBinary, collectorBinary := buildPrograms(t)
 	collectorAddress, agentAddress := freePort(t), freePort(t)
 	agent := start(t, "agent", "http://"+agentAddress, agentBinary, "--listen="+agentAddress, "--data-dir="+t.TempDir(), "--docker.host=unix:///nowhere/docker.sock",

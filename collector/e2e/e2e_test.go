@@ -26,6 +26,7 @@ const (
 
 // TestThePipelineRunsEndToEnd: real containers, agent, remote write, collector, PromQL, an alert at a webhook, dashboards in a real Grafana.
 func TestThePipelineRunsEndToEnd(t *testing.T) {
+	t.Parallel()
 	requireDocker(t)
 	require(t, os.Geteuid() == 0, "needs root: the agent reads every container's network counters")
 	grafana := grafanatest.Start(t)

@@ -34,6 +34,7 @@ func peerEngine(t *testing.T, name, address, dir string) (p *program, flags []st
 
 // TestAnEngineElsewhereKeepsAndAnswers: a real VictoriaMetrics and a real Prometheus in place of the engine inside.
 func TestAnEngineElsewhereKeepsAndAnswers(t *testing.T) {
+	t.Parallel()
 	_, binary := buildPrograms(t)
 	for _, name := range []string{"victoria-metrics", "prometheus"} {
 		t.Run(name, func(t *testing.T) {

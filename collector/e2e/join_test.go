@@ -18,6 +18,7 @@ import (
 // TestOneApplicationIsOneWorkloadOnEveryRuntime moves an application from Swarm to a Deployment, with a container and a Compose project of
 // it beside: sum by (project, workload) sees one series all along, and the manager says where the node is and how many replicas there are.
 func TestOneApplicationIsOneWorkloadOnEveryRuntime(t *testing.T) {
+	t.Parallel()
 	requireDocker(t)
 	require(t, os.Geteuid() == 0, "needs root: the agent reads every container's network counters")
 	joinSwarm(t)

@@ -65,6 +65,12 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 	return b.Buffer.Write(p)
 }
 
+func (b *lockedBuffer) String() string {
+	b.Lock()
+	defer b.Unlock()
+	return b.Buffer.String()
+}
+
 func standInConfig(t *testing.T, mode string) config {
 	t.Helper()
 	self, err := os.Executable()

@@ -11,6 +11,7 @@ import (
 )
 
 func TestPagesInABrowser(t *testing.T) {
+	t.Parallel()
 	chromium := browser(t)
 	for name, test := range map[string]func(*testing.T, *tab, *scriptedAPI){
 		"the fleet page draws every panel in sight":                     drawsEveryPanel,

@@ -13,6 +13,7 @@ import (
 // TestEveryPageInABrowser holds every page, the dashboards the collector ships among them, to what is asked of all: drawn without an
 // error or a failed request, without a serious or critical finding of axe-core in dark and light, and no wider than a phone.
 func TestEveryPageInABrowser(t *testing.T) {
+	t.Parallel()
 	axe := axeCore(t)
 	chromium := browser(t)
 	list, err := dashboards.Load(dashboards.FS())
