@@ -69,7 +69,7 @@ images: build ## build the images plimsoll-agent:dev and plimsoll-collector:dev 
 	$(DOCKER) build -t $(IMAGE_PREFIX)plimsoll-agent:$(IMAGE_TAG) -f deploy/docker/Dockerfile.agent bin
 	$(DOCKER) build -t $(IMAGE_PREFIX)plimsoll-collector:$(IMAGE_TAG) -f deploy/docker/Dockerfile.collector bin
 
-show-cgroup2: ## compare the agent with cAdvisor and the kernel's files on cgroup v2, in a QEMU guest: about three minutes (NEWER_KERNEL=FOLDER: on Linux 6.12, fetched into it)
+show-cgroup2: ## compare the agent with cAdvisor and the kernel's files on cgroup v2, exit records and OOM kills, in QEMU guests: six minutes (NEWER_KERNEL=FOLDER: on Linux 6.12, fetched into it)
 	@test -z "$(NEWER_KERNEL)" || .ci/peers/cgroup2/newer-kernel.sh "$(NEWER_KERNEL)"
 	PLIMSOLL_KERNEL=$(NEWER_KERNEL) .ci/peers/cgroup2/show.sh
 
@@ -106,10 +106,10 @@ show-ui-10k: build ## open the pages over 10,000 containers in a real collector 
 	cd collector/internal/ui && PLIMSOLL_SHOW=ui-10k unshare --net sh -c 'ip link set lo up && exec ../../../bin/ui.test -test.v -test.timeout 40m -test.run TestShowLargeFleet'
 
 show-hostile: ## what bombs, slow and half-open connections, garbage, huge queries and wrong tokens do to memory and to others' latency (3 min)
-	PLIMSOLL_SHOW=hostile go test ./collector/e2e -count=1 -timeout 10m -run TestHostile
+	PLIMSOLL_SHOW=hostile go test -v ./collector/e2e -count=1 -timeout 10m -run TestHostile
 
-show-churn: ## a minute of births and deaths, as fast as the engine can and 20 cgroups a second beside: all counted, nothing held afterwards (root, Docker)
-	PLIMSOLL_SHOW=exits go test -v -count=1 -timeout 10m -run TestChurn ./collector/e2e
+show-churn: ## three minutes of 20 containers a second (CHURN_FOR), then a minute as fast as the engine can and 20 cgroups a second beside: all counted, nothing held afterwards (root, Docker, runc)
+	PLIMSOLL_SHOW=exits PLIMSOLL_CHURN_FOR=$(CHURN_FOR) go test -v -count=1 -timeout 15m -run 'TestChurn|TestTwenty' ./collector/e2e
 
 show-remote-engine: ## an agent that asks the engine over TLS beside one that reads the cgroups: the same figures (a minute; root, Docker)
 	PLIMSOLL_SHOW=remote-engine go test -v -count=1 -timeout 10m -run TestARemoteEngineTellsTheSame ./collector/e2e

@@ -37,6 +37,7 @@ type config struct {
 
 	tokensFile string
 	anonymous  bool
+	certScopes settings.Strings
 	tlsCert    string
 	tlsKey     string
 	clientCA   string
@@ -66,7 +67,7 @@ type config struct {
 	limitSeries, limitWrites, limitLabels, limitName, limitValue int
 	limitFuture, limitQuery                                      settings.Duration
 	limitQueries, limitQuerySeries, limitQuerySamples            int
-	limitQueryPoints, limitNodes                                 int
+	limitQueryPoints, limitQueryScan, limitNodes                 int
 	limitQueryLength, limitQueryMemory                           settings.Bytes
 	limitAgentSeries, limitProjectSeries, limitAllSeries         int
 	limitSilence                                                 settings.Duration
@@ -103,6 +104,7 @@ func (cfg *config) flags() *settings.Set {
 	f.StringVar(&cfg.engineToken, "engine.token-file", cfg.engineToken, "`file` with the bearer token for both")
 	f.StringVar(&cfg.tokensFile, "auth.tokens-file", cfg.tokensFile, "YAML `file` with the tokens' hashes and scopes")
 	f.BoolVar(&cfg.anonymous, "auth.anonymous", cfg.anonymous, "allow --listen beyond loopback although nobody is authenticated")
+	f.Var(&cfg.certScopes, "auth.certificate-scopes", "`scopes` of a caller with a client certificate where there is no --auth.tokens-file: write, read, silence, admin; repeatable (default: write and read)")
 	f.StringVar(&cfg.tlsCert, "tls.cert", cfg.tlsCert, "PEM `file` with the certificate of the listener")
 	f.StringVar(&cfg.tlsKey, "tls.key", cfg.tlsKey, "PEM `file` with its key")
 	f.StringVar(&cfg.clientCA, "tls.client-ca", cfg.clientCA, "PEM `file` with the authorities one of which must have signed a caller's certificate")
@@ -144,6 +146,7 @@ func (cfg *config) flags() *settings.Set {
 	f.Var(&cfg.limitSilence, "limit.silence-duration", "how `long` a silence may last")
 	f.Var(&cfg.limitQuery, "limit.query-duration", "longest `time` a query may run")
 	f.IntVar(&cfg.limitQueries, "limit.query-concurrency", cfg.limitQueries, "most `queries` at once; more wait, then get 429")
+	f.IntVar(&cfg.limitQueryScan, "limit.query-scan", cfg.limitQueryScan, "most `series` that the selectors of one query may match; 0 is as many as an eighth of --limit.engine-memory holds at 512 bytes each, at least 100,000")
 	f.IntVar(&cfg.limitQuerySeries, "limit.query-series", cfg.limitQuerySeries, "most `series` in one answer")
 	f.IntVar(&cfg.limitQuerySamples, "limit.query-samples", cfg.limitQuerySamples, "most stored `samples` one query may read")
 	f.IntVar(&cfg.limitQueryPoints, "limit.query-points", cfg.limitQueryPoints, "most `points` of each series in a range answer")
@@ -223,12 +226,16 @@ func (cfg *config) logger(w io.Writer) *slog.Logger {
 }
 
 func (cfg *config) access() access.Config {
-	return access.Config{Listen: cfg.listen, TokensFile: cfg.tokensFile, Anonymous: cfg.anonymous, Certificate: cfg.tlsCert, Key: cfg.tlsKey, ClientCA: cfg.clientCA}
+	var scopes []access.Scope
+	for _, s := range cfg.certScopes {
+		scopes = append(scopes, access.Scope(s))
+	}
+	return access.Config{Listen: cfg.listen, TokensFile: cfg.tokensFile, Anonymous: cfg.anonymous, Certificate: cfg.tlsCert, Key: cfg.tlsKey, ClientCA: cfg.clientCA, CertificateScopes: scopes}
 }
 
 func (cfg *config) engine() engine.Config {
 	return engine.Config{DataDir: filepath.Join(cfg.dataDir, "engine"), Retention: time.Duration(cfg.retention), MemoryBytes: int64(cfg.limitMemory), MinFreeDiskBytes: int64(cfg.limitFreeDisk),
-		QueryDuration: time.Duration(cfg.limitQuery), QueryConcurrency: cfg.limitQueries, QuerySeries: cfg.limitQuerySeries, QuerySamples: cfg.limitQuerySamples,
+		QueryDuration: time.Duration(cfg.limitQuery), QueryConcurrency: cfg.limitQueries, QueryScan: cfg.limitQueryScan, QuerySeries: cfg.limitQuerySeries, QuerySamples: cfg.limitQuerySamples,
 		QueryPoints: cfg.limitQueryPoints, QueryLengthBytes: int64(cfg.limitQueryLength), QueryMemoryBytes: int64(cfg.limitQueryMemory)}
 }
 
@@ -250,7 +257,7 @@ func (cfg *config) limits() ingest.Limits {
 }
 
 func (cfg *config) census() ingest.CensusConfig {
-	return ingest.CensusConfig{AgentSeries: cfg.limitAgentSeries, ProjectSeries: cfg.limitProjectSeries, Series: cfg.limitAllSeries, Owners: cfg.limitNodes}
+	return ingest.CensusConfig{AgentSeries: cfg.limitAgentSeries, ProjectSeries: cfg.limitProjectSeries, Series: cfg.limitAllSeries, Owners: cfg.limitNodes, File: filepath.Join(cfg.dataDir, "census")}
 }
 
 func (cfg *config) notify(builtin fs.FS, external string) notify.Config {

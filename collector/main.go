@@ -81,6 +81,7 @@ type collector struct {
 	journal   *journal.Journal
 	projects  *mapfile.File
 	nodes     *ingest.Nodes
+	census    *ingest.Census
 	roster    *roster.Roster
 	notify    *notify.Manager
 	rules     *rules.Manager
@@ -137,12 +138,12 @@ func build(cfg config, log *slog.Logger) (c *collector, err error) {
 		return c, configError{err}
 	}
 
-	census := ingest.NewCensus(cfg.census(), reg)
-	c.nodes = ingest.OpenNodes(ingest.NodesConfig{File: filepath.Join(cfg.dataDir, "nodes.json"), Most: cfg.limitNodes, Census: census}, log, reg)
+	c.census = ingest.OpenCensus(cfg.census(), log, reg)
+	c.nodes = ingest.OpenNodes(ingest.NodesConfig{File: filepath.Join(cfg.dataDir, "nodes.json"), Most: cfg.limitNodes, Census: c.census}, log, reg)
 	if c.roster, err = roster.Open(roster.Config{File: cfg.nodesFile, Nodes: c.nodes.List, Most: cfg.limitNodes}, log, reg); err != nil {
 		return c, configError{fmt.Errorf("--inventory.nodes: %w", err)}
 	}
-	c.ingest, err = ingest.New(ingest.Config{Limits: cfg.limits(), Journal: c.journal, Nodes: c.nodes, Roster: c.roster, Sender: senderOf, Census: census, EventMetrics: eventMetrics(), OnEvent: c.rules.Kick}, c.engine, log, reg)
+	c.ingest, err = ingest.New(ingest.Config{Limits: cfg.limits(), Journal: c.journal, Nodes: c.nodes, Roster: c.roster, Sender: senderOf, Census: c.census, EventMetrics: eventMetrics(), OnEvent: c.rules.Kick}, c.engine, log, reg)
 	if err != nil {
 		return c, configError{err}
 	}
@@ -165,8 +166,8 @@ func build(cfg config, log *slog.Logger) (c *collector, err error) {
 		return c, fmt.Errorf("build the page: %w", err)
 	}
 	c.server = server.New(c.listener, server.Routes{
-		Write: c.presence.Heard(c.ingest), Connections: c.presence, Engine: c.engine, Nodes: c.nodes, Exits: exits.New(c.engine, nil), Releases: releases.Handler(samples(c.engine), nil), Rules: c.rules.Handler(), BuiltinRules: rules.Builtin, Path: cfg.path(), Noise: noise.Handler(firing(c.engine), acts(c.notify.Handler(), acknowledged, c.engine)), Acknowledgements: acknowledged, Alertmanager: c.notify.Handler(), ProjectMap: withPlace(c.projects), UI: page,
-		Metrics: server.Metrics(reg, c.engine.WriteMetrics, log), Ready: c.ready, Reload: c.reload,
+		Write: speaking(c.presence.Heard(c.ingest), c.ingest, c.nodes), Connections: c.presence, Engine: c.engine, Nodes: c.nodes, Exits: exits.New(c.engine, nil), Releases: releases.Handler(samples(c.engine), nil), Rules: c.rules.Handler(), BuiltinRules: rules.Builtin, OwnAlerts: c.rules.Own, Path: cfg.path(), Noise: noise.Handler(firing(c.engine), acts(c.notify.Handler(), acknowledged, c.engine)), Acknowledgements: acknowledged, Alertmanager: c.notify.Handler(), ProjectMap: withPlace(c.projects), UI: page,
+		Metrics: server.Metrics(reg, c.engine.WriteMetrics, log), Ready: c.ready, Writable: c.writable, Reload: c.reload,
 	}, c.access, log)
 	return c, nil
 }

@@ -43,6 +43,17 @@ func (c *collector) ready() error {
 	return nil
 }
 
+// writable tells what keeps batches from being taken, without paths: /-/ready says it to everybody. The log says more.
+func (c *collector) writable() error {
+	switch {
+	case c.journal.Fault() != nil:
+		return errors.New("the journal can not be written")
+	case c.engine.ReadOnly():
+		return errors.New("less disk is free than --limit.free-disk")
+	}
+	return nil
+}
+
 // run runs the parts in two groups that end one after the other: what takes, evaluates and publishes, then what notifies.
 func (c *collector) run(ctx context.Context) error {
 	defer c.close()
@@ -63,6 +74,7 @@ func (c *collector) run(ctx context.Context) error {
 	}
 	guard(&late, lateCtx, c.notify.Run)
 	guard(&late, lateCtx, c.nodes.Run)
+	guard(&late, lateCtx, c.census.Run)
 	guard(&early, failed, c.server.Run) // writes and /-/ready are told to wait for the replay
 	context.AfterFunc(failed, c.ingest.Close)
 	replayed := c.replay(failed)

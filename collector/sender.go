@@ -16,3 +16,14 @@ func senderOf(r *http.Request) ingest.Sender {
 	}
 	return sender
 }
+
+// speaking has heard note which agent speaks, unless a request bears the name of another token's agent.
+func speaking(heard, plain http.Handler, nodes *ingest.Nodes) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if nodes.Foreign(r.Header.Get("X-Plimsoll-Agent"), access.CallerOf(r.Context()).Name) {
+			plain.ServeHTTP(w, r)
+			return
+		}
+		heard.ServeHTTP(w, r)
+	})
+}

@@ -20,6 +20,7 @@ type store interface {
 	Append([]prompb.TimeSeries) error
 	AppendMetadata([]prompb.MetricMetadata) error
 	IgnoredSamples() map[string]float64
+	ReadOnly() bool
 	Query(ctx context.Context, expr string, at time.Time) ([]engine.Series, error)
 	QueryRange(ctx context.Context, expr string, from, to time.Time, step time.Duration) ([]engine.Series, error)
 	http.Handler

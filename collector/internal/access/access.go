@@ -3,11 +3,11 @@
 // An entry of the tokens file has scopes: write (remote write), read (queries, dashboards, alerts, metrics), silence (make and
 // end silences) and admin (reload, profiles, alerts by hand, and all of the others). It may be bound further: what it writes to
 // some data centres, clusters and nodes; what it reads and silences to some projects. It is met by a secret, by a client
-// certificate, or by both together. A caller with a client certificate and no tokens file has all scopes.
+// certificate, or by both together. A caller with a client certificate and no tokens file writes and reads, unless other scopes were
+// spoken out.
 package access
 
 import (
-	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
@@ -44,6 +44,9 @@ const (
 	Known Scope = "known"
 )
 
+// granted tells whether s is one that a caller can be given.
+func (s Scope) granted() bool { return slices.Contains([]Scope{Write, Read, Silence, Admin}, s) }
+
 // Config says who may call. The zero value is a loopback listener without secrets.
 type Config struct {
 	// Listen is the listener's address, host:port; what is not loopback needs one of the three below.
@@ -52,6 +55,8 @@ type Config struct {
 	TokensFile string
 	// ClientCA is a PEM file of authorities; a caller needs a certificate of one of them. Needs Certificate and Key.
 	ClientCA string
+	// CertificateScopes are those of every caller with such a certificate where there is no TokensFile. None: Write and Read.
+	CertificateScopes []Scope
 	// Anonymous opens the listener to everyone who reaches it.
 	Anonymous bool
 	// Certificate and Key are PEM files of the server; both or none.
@@ -82,6 +87,9 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Access, erro
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	if len(cfg.CertificateScopes) == 0 {
+		cfg.CertificateScopes = []Scope{Write, Read}
+	}
 	a := &Access{cfg: cfg, log: log, failures: newFailures(cfg.Now), refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "plimsoll_collector_auth_refused_total", Help: "HTTP requests refused for want of a token (401), of its scope (403), or after too many without a known token (429)."}, []string{"code"}),
 		valid: prometheus.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_collector_auth_files_valid", Help: "0 while the files of tokens and certificates are broken and older versions are in force."})}
@@ -108,6 +116,10 @@ func (c Config) validate() error {
 		return errors.New("--tls.cert and --tls.key go together: give both")
 	case c.ClientCA != "" && c.Certificate == "":
 		return errors.New("--tls.client-ca needs --tls.cert and --tls.key")
+	case len(c.CertificateScopes) > 0 && (c.ClientCA == "" || c.TokensFile != ""):
+		return errors.New("--auth.certificate-scopes goes with --tls.client-ca and without --auth.tokens-file, which says the scopes of each")
+	case slices.ContainsFunc(c.CertificateScopes, func(s Scope) bool { return !s.granted() }):
+		return fmt.Errorf("--auth.certificate-scopes=%s: known are write, read, silence and admin", c.CertificateScopes)
 	case !loopback && c.TokensFile == "" && c.ClientCA == "" && !c.Anonymous:
 		return fmt.Errorf("--listen=%s is not loopback and so needs --auth.tokens-file, --tls.client-ca with --tls.cert and --tls.key, or an explicit --auth.anonymous", c.Listen)
 	}
@@ -201,10 +213,16 @@ func (a *Access) require(scope Scope, tooNarrow func(token) string, next http.Ha
 	next = a.audited(scope, next)
 	if a.cfg.TokensFile == "" {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			var t token
 			if cert := certificateOf(r); cert != nil { // TLS has seen to it
-				r = r.WithContext(context.WithValue(r.Context(), callerKey{}, Caller{Name: cert.Subject.CommonName}))
+				t = token{Caller: Caller{Name: cert.Subject.CommonName}, scopes: a.cfg.CertificateScopes}
+				t.Writes = t.may(Write)
 			}
-			next.ServeHTTP(w, r)
+			if a.cfg.ClientCA != "" && scope != Known && !t.may(scope) {
+				a.forbid(w, r, scope, t.Name, fmt.Sprintf("a certificate alone has not the scope %s, but %s (--auth.certificate-scopes, or an entry in --auth.tokens-file)", scope, a.cfg.CertificateScopes))
+				return
+			}
+			next.ServeHTTP(w, r.WithContext(t.Caller.in(r)))
 		})
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -218,18 +236,23 @@ func (a *Access) require(scope Scope, tooNarrow func(token) string, next http.Ha
 			reason = fmt.Sprintf("token %q has not the scope %s", t.Name, scope)
 		}
 		if reason != "" {
-			if changes(scope, r) {
-				a.audit(r, t.Name, http.StatusForbidden)
-			}
-			a.refuse(w, r, http.StatusForbidden, "forbidden", reason)
+			a.forbid(w, r, scope, t.Name, reason)
 			return
 		}
-		ctx := context.WithValue(r.Context(), callerKey{}, t.Caller)
+		ctx := t.Caller.in(r)
 		if t.view != nil {
 			ctx = view.With(ctx, t.view)
 		}
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+// forbid answers a caller who is known.
+func (a *Access) forbid(w http.ResponseWriter, r *http.Request, scope Scope, who, reason string) {
+	if changes(scope, r) {
+		a.audit(r, who, http.StatusForbidden)
+	}
+	a.refuse(w, r, http.StatusForbidden, "forbidden", reason)
 }
 
 // refuseUnknown answers a request without a known token.

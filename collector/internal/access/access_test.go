@@ -68,6 +68,9 @@ func TestAListenerOthersReachNeedsASecretOrAnExplicitWish(t *testing.T) {
 		{Config{Listen: "127.0.0.1:1", ClientCA: "c"}, "needs --tls.cert"},
 		{Config{Listen: "127.0.0.1:1", Certificate: tokens, Key: tokens}, tokens},
 		{Config{Listen: "127.0.0.1:1", TokensFile: "/nothing.yaml"}, "/nothing.yaml"},
+		{Config{Listen: "127.0.0.1:1", CertificateScopes: []Scope{Admin}}, "--auth.certificate-scopes goes with --tls.client-ca"},
+		{Config{Listen: "127.0.0.1:1", ClientCA: "c", Certificate: "c", Key: "k", TokensFile: tokens, CertificateScopes: []Scope{Admin}}, "without --auth.tokens-file"},
+		{Config{Listen: "127.0.0.1:1", ClientCA: "c", Certificate: "c", Key: "k", CertificateScopes: []Scope{"root"}}, "--auth.certificate-scopes=[root]"},
 	} {
 		_, err := open(c.cfg)
 		if c.want == "" && err != nil || c.want != "" && (!errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), c.want)) {
@@ -210,7 +213,7 @@ func TestACallerWithoutACertificateOfTheAuthorityGetsNoConnection(t *testing.T) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	srv := httptest.NewUnstartedServer(a.Require(Admin, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(299) })))
+	srv := httptest.NewUnstartedServer(a.Require(Read, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(299) })))
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	listener := tls.NewListener(srv.Listener, a.TLS())
 	srv.Listener = listener
@@ -233,6 +236,42 @@ func TestACallerWithoutACertificateOfTheAuthorityGetsNoConnection(t *testing.T) 
 	}
 	if code, err := get(stranger); err == nil {
 		t.Errorf("a stranger: %d", code)
+	}
+}
+
+// Whoever had a certificate of the authority, each agent for one, could once reload and silence.
+func TestACertificateAloneWritesAndReadsUnlessMoreIsSpokenOut(t *testing.T) {
+	serverCert, serverKey, _ := certificate(t, "server")
+	clientCA, _, client := certificate(t, "client")
+	leaf, err := x509.ParseCertificate(client.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(scopes []Scope, scope Scope) *httptest.ResponseRecorder {
+		a, err := open(Config{Listen: "0.0.0.0:1", Certificate: serverCert, Key: serverKey, ClientCA: clientCA, CertificateScopes: scopes})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, w := httptest.NewRequest("POST", "/", nil), httptest.NewRecorder()
+		r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{leaf}}}
+		a.Require(scope, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if CallerOf(r.Context()).Name != "client" {
+				t.Errorf("the caller is %+v", CallerOf(r.Context()))
+			}
+			w.WriteHeader(299)
+		})).ServeHTTP(w, r)
+		return w
+	}
+	for scope, want := range map[Scope]int{Write: 299, Read: 299, Known: 299, Silence: 403, Admin: 403} {
+		if w := ask(nil, scope); w.Code != want || want == 403 && !strings.Contains(w.Body.String(), "--auth.certificate-scopes") {
+			t.Errorf("%s: %d %s", scope, w.Code, w.Body)
+		}
+		if w := ask([]Scope{Admin}, scope); w.Code != 299 {
+			t.Errorf("%s, where all is granted: %d %s", scope, w.Code, w.Body)
+		}
+		if w := ask([]Scope{Write}, scope); (w.Code == 299) != (scope == Write || scope == Known) {
+			t.Errorf("%s, where writing is granted: %d", scope, w.Code)
+		}
 	}
 }
 

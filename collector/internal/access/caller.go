@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/plimsoll/plimsoll/collector/internal/turns"
 	"github.com/plimsoll/plimsoll/collector/internal/view"
 )
 
@@ -29,6 +30,12 @@ type Caller struct {
 }
 
 type callerKey struct{}
+
+// in is the context of the caller's request. Callers take turns by name and address: people who share a token do not wait for each
+// other, and nobody has more turns for a second connection.
+func (c Caller) in(r *http.Request) context.Context {
+	return turns.As(context.WithValue(r.Context(), callerKey{}, c), c.Name+" at "+origin(r).String())
+}
 
 // CallerOf is who made the request of ctx.
 func CallerOf(ctx context.Context) Caller {

@@ -167,7 +167,7 @@ func (t *token) parseScopes(path string, fields map[string]*yaml.Node) error {
 	}
 	for _, s := range scopes.Content {
 		scope := Scope(s.Value)
-		if !slices.Contains([]Scope{Write, Read, Silence, Admin}, scope) {
+		if !scope.granted() {
 			return fmt.Errorf("%s:%d: scope %q of token %q is none of write, read, silence, admin", path, s.Line, s.Value, t.Name)
 		}
 		t.scopes = append(t.scopes, scope)

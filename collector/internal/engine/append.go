@@ -61,6 +61,15 @@ func (e *Engine) readOnly() error {
 	return fmt.Errorf("%w: less than %d bytes of disk are free at %s (--limit.free-disk)", ErrReadOnly, e.cfg.MinFreeDiskBytes, e.cfg.DataDir)
 }
 
+// ReadOnly tells whether samples are refused for want of free disk.
+func (e *Engine) ReadOnly() bool {
+	if e.enter() != nil {
+		return false
+	}
+	defer e.leave()
+	return vmstorage.VMInsertAPI.IsReadOnly()
+}
+
 // appendName encodes labels behind the names of the block. The library's encoder empties the name of __name__ in what
 // it is given, hence the copy.
 func (b *rowBuffer) appendName(labels []prompb.Label) []byte {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"runtime"
 	"strconv"
 	"syscall"
 	"time"
@@ -22,8 +23,11 @@ type Config struct {
 	MinFreeDiskBytes int64
 	// QueryDuration is the longest a query may run. 0 means 30 s.
 	QueryDuration time.Duration
-	// QueryConcurrency is how many queries run at once, HTTP and in-process each; more wait up to 10 s. 0 means 16.
+	// QueryConcurrency is how many requests are answered at once, and how many queries of the program itself; more wait up to 10 s. 0 means 16.
 	QueryConcurrency int
+	// QueryScan is the most series that the selectors of one query may match together. 0 means as many as an eighth of MemoryBytes holds
+	// at 512 bytes each, at least 100,000.
+	QueryScan int
 	// QuerySeries is the most series an answer may hold. 0 means 100,000.
 	QuerySeries int
 	// QuerySamples is the most stored samples one query may read. 0 means 200 million.
@@ -58,6 +62,7 @@ func (c Config) withDefaults() Config {
 	if c.MemoryBytes == 0 {
 		c.MemoryBytes = max(memoryTotalBytes()/4, minMemoryBytes)
 	}
+	setInt(&c.QueryScan, max(int(c.MemoryBytes/8/scanBytes), leastQueryScan))
 	set(&c.QueryMemoryBytes, max(c.MemoryBytes/8, leastQueryMemoryBytes))
 	return c
 }
@@ -68,6 +73,8 @@ const (
 	minMemoryBytes = 32 << 20
 
 	leastQueryMemoryBytes = 64 << 20
+	leastQueryScan        = 100_000
+	scanBytes             = 512 // of a series that a query reads: its name, where its blocks are
 )
 
 // Check says what Open would say of the configuration alone; it touches no disk.
@@ -92,8 +99,8 @@ func (c Config) validate() error {
 		return bad("--limit.query-duration=%s is outside 1s to 1h", c.QueryDuration)
 	case c.QueryConcurrency < 1 || c.QueryConcurrency > 1000:
 		return bad("--limit.query-concurrency=%d is outside 1 to 1000", c.QueryConcurrency)
-	case c.QuerySeries < 1 || c.QuerySamples < 1 || c.QueryPoints < 1:
-		return bad("--limit.query-series=%d, --limit.query-samples=%d and --limit.query-points=%d must be positive", c.QuerySeries, c.QuerySamples, c.QueryPoints)
+	case c.QueryScan < 1 || c.QuerySeries < 1 || c.QuerySamples < 1 || c.QueryPoints < 1:
+		return bad("--limit.query-scan=%d, --limit.query-series=%d, --limit.query-samples=%d and --limit.query-points=%d must be positive", c.QueryScan, c.QuerySeries, c.QuerySamples, c.QueryPoints)
 	case c.QueryLengthBytes < 1 || c.QueryMemoryBytes < 1:
 		return bad("--limit.query-length=%d and --limit.query-memory=%d must be positive", c.QueryLengthBytes, c.QueryMemoryBytes)
 	}
@@ -120,6 +127,8 @@ func (c Config) flags() map[string]string {
 		"search.maxSeries":              strconv.Itoa(c.QuerySeries),
 		"search.maxSamplesPerQuery":     strconv.Itoa(c.QuerySamples),
 		"search.maxPointsPerTimeseries": strconv.Itoa(c.QueryPoints),
+		"search.maxWorkersPerQuery":     strconv.Itoa(c.workers()),
+		"search.maxLabelsAPISeries":     strconv.Itoa(c.QueryScan),
 		"search.maxQueryLen":            strconv.FormatInt(c.QueryLengthBytes, 10),
 		"search.maxMemoryPerQuery":      strconv.FormatInt(c.QueryMemoryBytes, 10),
 		// Statistics that only APIs we do not offer would show.
@@ -132,6 +141,12 @@ func (c Config) flags() map[string]string {
 		"loggerDisableTimestamps": "true",
 		"loggerLevel":             "INFO",
 	}
+}
+
+// workers is how many CPUs one query may use.
+func (c Config) workers() int {
+	each, _ := share(runtime.GOMAXPROCS(0))
+	return each
 }
 
 // exportDuration bounds /api/v1/export, which streams and so may outlast a query.

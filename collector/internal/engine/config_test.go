@@ -26,6 +26,7 @@ func TestEveryValueIsCheckedBeforeTheLibrarySeesIt(t *testing.T) {
 		"--limit.free-disk":         func(c *Config) { c.MinFreeDiskBytes = -1 },
 		"--limit.query-duration":    func(c *Config) { c.QueryDuration = time.Millisecond },
 		"--limit.query-concurrency": func(c *Config) { c.QueryConcurrency = -1 },
+		"--limit.query-scan=-1":     func(c *Config) { c.QueryScan = -1 },
 		"--limit.query-series=-1":   func(c *Config) { c.QuerySeries = -1 },
 		"--limit.query-samples=-1":  func(c *Config) { c.QuerySamples = -1 },
 

@@ -50,7 +50,8 @@ type Engine struct {
 	open   sync.RWMutex
 	closed bool
 
-	slots   chan struct{} // in-process queries running
+	lanes   lanes         // of readers' queries
+	slots   chan struct{} // queries of the program itself that are running
 	scratch sync.Pool     // *rowBuffer
 	rows    atomic.Uint64 // given to the storage so far
 	vmLog   *logBridge    // where the library's messages go
@@ -71,7 +72,7 @@ func Open(cfg Config, log *slog.Logger) (e *Engine, err error) {
 	if err != nil {
 		return nil, err
 	}
-	e = &Engine{cfg: cfg, log: log, lock: lock, vmLog: newLogBridge(log, time.Now), slots: make(chan struct{}, cfg.QueryConcurrency), refused: newRefusals()}
+	e = &Engine{cfg: cfg, log: log, lock: lock, vmLog: newLogBridge(log, time.Now), lanes: newLanes(cfg.QueryConcurrency), slots: make(chan struct{}, cfg.QueryConcurrency), refused: newRefusals()}
 	e.scratch.New = func() any { return new(rowBuffer) }
 	defer func() {
 		// The library panics on a damaged file; what it said is the message.
@@ -88,9 +89,8 @@ func Open(cfg Config, log *slog.Logger) (e *Engine, err error) {
 	if err := setFlags(cfg.flags()); err != nil {
 		return nil, err
 	}
-	const queueWait = 10 * time.Second // of an HTTP query for a free slot, then 429
-	vmstorage.Init(cfg.QueryConcurrency, queueWait, promql.ResetRollupResultCacheIfNeeded)
-	vmselect.Init(cfg.QueryConcurrency, queueWait)
+	vmstorage.Init(cfg.QueryConcurrency, placeWait, promql.ResetRollupResultCacheIfNeeded)
+	vmselect.Init(cfg.QueryConcurrency, placeWait)
 	return e, nil
 }
 

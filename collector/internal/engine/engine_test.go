@@ -20,6 +20,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// testScan is the limit of the series a query may match here.
+const testScan = lightSeries + 2000
+
 // shared is the one engine of this test binary; the library allows no second.
 var shared *Engine
 
@@ -29,7 +32,7 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	shared, err = Open(Config{DataDir: filepath.Join(dir, "store"), Retention: 30 * day, QuerySeries: 50, QuerySamples: 20_000, QueryPoints: 1000, QueryLengthBytes: 2000, QueryMemoryBytes: 1 << 20}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	shared, err = Open(Config{DataDir: filepath.Join(dir, "store"), Retention: 30 * day, QueryScan: testScan, QuerySeries: 50, QuerySamples: 20_000, QueryPoints: 1000, QueryLengthBytes: 2000, QueryMemoryBytes: 1 << 20}, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	if err != nil {
 		panic(err)
 	}
@@ -47,6 +50,15 @@ func sample(name string, at time.Time, v float64, labels ...string) prompb.TimeS
 		ts.Labels = append(ts.Labels, prompb.Label{Name: labels[i], Value: labels[i+1]})
 	}
 	return ts
+}
+
+// mustSeries is n series of a metric, the first being number from.
+func mustSeries(name string, from, n int) []prompb.TimeSeries {
+	tss := make([]prompb.TimeSeries, n)
+	for i := range tss {
+		tss[i] = sample(name, time.Now(), float64(i), "i", fmt.Sprint(from+i))
+	}
+	return tss
 }
 
 func mustAppend(t *testing.T, tss ...prompb.TimeSeries) {

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -33,7 +34,7 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if v := view.Of(r.Context()); v != nil && !isPage(r.URL.Path) {
 		own, err := narrowed(r, v)
 		if err != nil {
-			badRequest(w, err)
+			failed(w, http.StatusBadRequest, "bad_data", err)
 			return
 		}
 		if r = own; strings.HasSuffix(r.URL.Path, "/api/v1/metadata") {
@@ -42,16 +43,46 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	askForNow(r, now)
-	if !vmselect.RequestHandler(&ownWords{ResponseWriter: w, engine: e}, r) {
+	if isPage(r.URL.Path) {
+		vmselect.RequestHandler(w, r)
+		return
+	}
+	e.answer(w, r, now)
+}
+
+// answer has the library answer when it is the request's turn.
+func (e *Engine) answer(w http.ResponseWriter, r *http.Request, now time.Time) {
+	goAway, err := e.place(r.Context())
+	if err != nil {
+		tooManyQueries(w, err)
+		return
+	}
+	defer goAway()
+	turn, err := e.begin(r.Context(), scansIn(r, now))
+	switch {
+	case errors.Is(err, errScan):
+		failed(w, http.StatusUnprocessableEntity, "execution", err)
+		return
+	case err != nil:
+		tooManyQueries(w, err)
+		return
+	}
+	defer turn.end()
+	if !vmselect.RequestHandler(&ownWords{ResponseWriter: &turnWriter{ResponseWriter: w, turn: turn, ctx: r.Context()}, engine: e}, r) {
 		http.NotFound(w, r)
 	}
 }
 
-// badRequest answers as the Prometheus API does.
-func badRequest(w http.ResponseWriter, err error) {
+func tooManyQueries(w http.ResponseWriter, err error) {
+	w.Header().Set("Retry-After", "5")
+	failed(w, http.StatusTooManyRequests, "too_many_requests", err)
+}
+
+// failed answers as the Prometheus API does.
+func failed(w http.ResponseWriter, code int, kind string, err error) {
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(http.StatusBadRequest)
-	_ = json.NewEncoder(w).Encode(map[string]string{"status": "error", "errorType": "bad_data", "error": err.Error()}) // a client that left is nobody to tell
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(map[string]string{"status": "error", "errorType": kind, "error": err.Error()}) // a client that left is nobody to tell
 }
 
 // askForNow gives an instant query without a time the present millisecond. The library would take the second's start and

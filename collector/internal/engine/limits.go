@@ -8,7 +8,7 @@ import (
 
 // queryLimits are the flags that bound a query, as the metric of refusals names them.
 func queryLimits() []string {
-	return []string{"query-duration", "query-concurrency", "query-series", "query-samples", "query-points", "query-memory", "query-length", "engine-memory"}
+	return []string{"query-duration", "query-concurrency", "query-scan", "query-series", "query-samples", "query-points", "query-memory", "query-length", "engine-memory"}
 }
 
 // limitNames turns the library's settings in its errors into the settings an operator of the collector has.

@@ -10,6 +10,9 @@ import (
 	"github.com/VictoriaMetrics/VictoriaMetrics/app/vmselect/promql"
 	"github.com/VictoriaMetrics/VictoriaMetrics/app/vmselect/searchutil"
 	"github.com/VictoriaMetrics/VictoriaMetrics/lib/prompb"
+	"github.com/VictoriaMetrics/VictoriaMetrics/lib/storage"
+
+	"github.com/plimsoll/plimsoll/collector/internal/turns"
 )
 
 // instantStep is the step of an instant query: how far back a sample counts as current when the series' own interval
@@ -36,16 +39,19 @@ func (e *Engine) QueryRange(ctx context.Context, expr string, from, to time.Time
 }
 
 func (e *Engine) evaluate(ctx context.Context, expr string, from, to time.Time, step time.Duration) ([]Series, error) {
-	select {
-	case e.slots <- struct{}{}:
-		defer func() { <-e.slots }()
-	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: %s: %w", ErrQuery, e.inOwnWords(fmt.Sprintf("waiting for one of --limit.query-concurrency=%d slots", cap(e.slots))), ctx.Err())
-	}
 	if err := e.enter(); err != nil {
 		return nil, err
 	}
 	defer e.leave()
+	filters, err := filtersOf(ctx)
+	if err != nil {
+		return nil, err
+	}
+	leave, err := e.admit(ctx, expr, from, to, step, filters)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrQuery, err)
+	}
+	defer leave()
 	timeout := e.cfg.QueryDuration
 	if deadline, ok := ctx.Deadline(); ok {
 		timeout = min(timeout, time.Until(deadline))
@@ -53,24 +59,41 @@ func (e *Engine) evaluate(ctx context.Context, expr string, from, to time.Time, 
 	if timeout <= 0 || ctx.Err() != nil {
 		return nil, fmt.Errorf("%w: %w", ErrQuery, context.Cause(ctx))
 	}
-	filters, err := filtersOf(ctx)
-	if err != nil {
-		return nil, err
-	}
 	ec := &promql.EvalConfig{
 		EnforcedTagFilterss: filters,
 		Start:               from.UnixMilli(), End: to.UnixMilli(), Step: step.Milliseconds(),
-		MaxPointsPerSeries: e.cfg.QueryPoints,
-		Deadline:           searchutil.NewDeadline(time.Now(), timeout, "--limit.query-duration"),
-		RoundDigits:        100, // none
-		GetRequestURI:      func() string { return "in-process" },
+		MaxPointsPerSeries: e.cfg.QueryPoints, MaxSeries: e.cfg.QueryScan,
+		Deadline:      searchutil.NewDeadline(time.Now(), timeout, "--limit.query-duration"),
+		RoundDigits:   100, // none
+		GetRequestURI: func() string { return "in-process" },
 	}
 	ec.QueryStats = promql.NewQueryStats(expr, nil, ec)
 	results, err := promql.Exec(nil, ec, expr, from.Equal(to))
+	if tooMany(err) {
+		return nil, fmt.Errorf("%w: %w", ErrQuery, e.scansTooMuch())
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", ErrQuery, e.inOwnWords(err.Error()))
 	}
 	return toSeries(results), nil
+}
+
+// admit waits until a query may be evaluated: one of a reader for its turn, one of the program itself for a slot that readers
+// can not take.
+func (e *Engine) admit(ctx context.Context, expr string, from, to time.Time, step time.Duration, filters [][]storage.TagFilter) (leave func(), err error) {
+	if turns.Who(ctx) != "" {
+		turn, err := e.begin(ctx, scansOf(expr, from.UnixMilli(), to.UnixMilli(), step.Milliseconds(), filters))
+		if err != nil {
+			return nil, err
+		}
+		return turn.end, nil
+	}
+	select {
+	case e.slots <- struct{}{}:
+		return func() { <-e.slots }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%s: %w", e.inOwnWords(fmt.Sprintf("waiting for one of --limit.query-concurrency=%d slots", cap(e.slots))), ctx.Err())
+	}
 }
 
 // toSeries copies the answer out of the library's memory and leaves out points without a value.

@@ -2,13 +2,14 @@ package ingest
 
 import (
 	"fmt"
-	"hash/maphash"
+	"log/slog"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/VictoriaMetrics/VictoriaMetrics/lib/prompb"
+	"github.com/cespare/xxhash/v2"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -27,6 +28,8 @@ type CensusConfig struct {
 	Series int
 	// Owners bounds the agents and the projects told apart; those beyond share one cap and one name. Default 10,000.
 	Owners int
+	// File keeps the census over a restart. Empty: not kept.
+	File string
 	// Now is the clock. Default time.Now.
 	Now func() time.Time
 }
@@ -42,13 +45,13 @@ func (c CensusConfig) withDefaults() CensusConfig {
 	return c
 }
 
-// Census counts the series of agents and projects, and refuses new ones past the caps. Series that are known go on.
-//
-// It is kept in memory: after a start it begins anew, and series beyond a cap may be others than before.
+// Census counts the series of agents and projects, and refuses new ones past the caps. Series that are known go on, over a
+// restart too.
 type Census struct {
-	cfg   CensusConfig
-	start time.Time
-	seed  maphash.Seed
+	cfg    CensusConfig
+	log    *slog.Logger
+	start  time.Time
+	secret []byte
 
 	shards [64]censusShard
 	total  atomic.Int64
@@ -122,12 +125,15 @@ func (o *owners[K]) leave(at uint32) {
 	}
 }
 
-// NewCensus returns an empty census.
-func NewCensus(cfg CensusConfig, reg prometheus.Registerer) *Census {
+// OpenCensus reads the census of the run before. A file that can not be read is reported and costs the memory, not the start.
+func OpenCensus(cfg CensusConfig, log *slog.Logger, reg prometheus.Registerer) *Census {
 	cfg = cfg.withDefaults()
-	c := &Census{cfg: cfg, start: cfg.Now(), seed: maphash.MakeSeed(), agents: newOwners(NodeID{Node: others}), projects: newOwners(others)}
+	c := &Census{cfg: cfg, log: log, start: cfg.Now(), secret: newSecret(), agents: newOwners(NodeID{Node: others}), projects: newOwners(others)}
 	for i := range c.shards {
 		c.shards[i].series = map[uint64]counted{}
+	}
+	if err := c.load(); err != nil {
+		log.Warn("the census of series starts empty", "error", err)
 	}
 	reg.MustRegister(c)
 	return c
@@ -213,6 +219,10 @@ const none = ^uint32(0)
 // enter adds a series. Both locks are held.
 func (c *Census) enter(shard *censusShard, hash uint64, labels []prompb.Label, minute int32) {
 	agent, project := c.ownersOf(labels)
+	c.place(shard, hash, agent, project, minute)
+}
+
+func (c *Census) place(shard *censusShard, hash uint64, agent, project uint32, minute int32) {
 	shard.series[hash] = counted{agent: agent, project: project, seen: minute}
 	c.agents.list[agent].series++
 	if project != none {
@@ -249,10 +259,14 @@ func (c *Census) ownersOf(labels []prompb.Label) (agent, project uint32) {
 	agent = c.agents.of(id, c.cfg.Owners, func(n NodeID) NodeID {
 		return NodeID{IDC: strings.Clone(n.IDC), Cluster: strings.Clone(n.Cluster), Node: strings.Clone(n.Node)}
 	})
+	return agent, c.projectOf(name)
+}
+
+func (c *Census) projectOf(name string) uint32 {
 	if name == "" {
-		return agent, none
+		return none
 	}
-	return agent, c.projects.of(name, c.cfg.Owners, strings.Clone)
+	return c.projects.of(name, c.cfg.Owners, strings.Clone)
 }
 
 // sweepEvery is in minutes; looking at a million series takes some 30 ms.
@@ -285,11 +299,11 @@ func (c *Census) sweep(minute int32) {
 // hash tells series apart. An empty value is an absent label; the order matters, and senders keep to one.
 func (c *Census) hash(labels []prompb.Label) uint64 {
 	var room [1 << 10]byte // on the stack; long label sets take memory
-	key := room[:0]
+	key := append(room[:0], c.secret...)
 	for _, l := range labels {
 		if l.Value != "" {
 			key = append(append(append(append(key, l.Name...), 0), l.Value...), 0)
 		}
 	}
-	return maphash.Bytes(c.seed, key)
+	return xxhash.Sum64(key)
 }

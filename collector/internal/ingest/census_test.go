@@ -16,15 +16,22 @@ import (
 func counting(t *testing.T, cfg CensusConfig) (b bench, census *Census, clock *time.Time) {
 	t.Helper()
 	now := time.Now()
-	clock, cfg.Now = &now, func() time.Time { return now }
+	b, census = countingAt(t, cfg, &now)
+	return b, census, &now
+}
+
+// countingAt is counting with the clock of another, as after a restart.
+func countingAt(t *testing.T, cfg CensusConfig, clock *time.Time) (b bench, census *Census) {
+	t.Helper()
+	cfg.Now = func() time.Time { return *clock }
 	b.reg = prometheus.NewRegistry()
-	census = NewCensus(cfg, b.reg)
+	census = OpenCensus(cfg, quiet(), b.reg)
 	h, err := New(Config{Nodes: OpenNodes(NodesConfig{Census: census}, quiet(), b.reg), Census: census}, shared, quiet(), b.reg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b.Handler = h
-	return b, census, clock
+	return b, census
 }
 
 // many is n series of a node and a project, the first being number from.
@@ -113,7 +120,7 @@ func TestInventedNamesDoNotFillTheTableOfOwners(t *testing.T) {
 }
 
 func TestSeriesAreToldApartByTheirLabels(t *testing.T) {
-	census := NewCensus(CensusConfig{}, prometheus.NewRegistry())
+	census := OpenCensus(CensusConfig{}, quiet(), prometheus.NewRegistry())
 	hash := func(pairs ...string) uint64 {
 		var labels []prompb.Label
 		for i := 0; i+1 < len(pairs); i += 2 {
@@ -149,7 +156,7 @@ func TestTheTableOfNodesTellsTheSeriesOfAnAgent(t *testing.T) {
 }
 
 func BenchmarkCensusOfKnownSeries(b *testing.B) {
-	census := NewCensus(CensusConfig{}, prometheus.NewRegistry())
+	census := OpenCensus(CensusConfig{}, quiet(), prometheus.NewRegistry())
 	tss := make([]prompb.TimeSeries, 6000)
 	for i := range tss {
 		for _, name := range []string{"__name__", "cluster", "container", "id", "idc", "image", "name", "namespace", "node", "pod", "project", "workload"} {

@@ -44,7 +44,7 @@ func TestAnAgentsClockIsComparedAlsoWhenItsSamplesAreTooFarAhead(t *testing.T) {
 func TestAClockNobodyToldHasNoSkew(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	n := OpenNodes(NodesConfig{}, quiet(), reg)
-	n.note(NodeID{Node: "a"}, "1", time.Now(), time.Now())
+	n.note(NodeID{Node: "a"}, "1", "", time.Now(), time.Now())
 	n.compareClock("stranger", http.Header{sentHeader: {"1"}}, time.Now())
 	n.compareClock("", http.Header{sentHeader: {"now"}}, time.Now())
 	families, err := reg.Gather()

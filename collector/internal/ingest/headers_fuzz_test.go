@@ -27,7 +27,7 @@ func FuzzHeaders(f *testing.F) {
 			return
 		}
 		id := NodeID{Node: "n"}
-		nodes.note(id, "v", batch.Received, batch.Received)
+		nodes.note(id, "v", "", batch.Received, batch.Received)
 		nodes.deliver(id, true, batch)
 		if number2 >= first2 && first2 >= 1 && number2 < 1<<63 {
 			batch.Sequence, batch.First = number2, first2

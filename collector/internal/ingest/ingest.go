@@ -183,7 +183,10 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) *refusal {
 		if h.sender != nil {
 			from = h.sender(r)
 		}
-		answer := h.ingest(message, batch, from)
+		answer := h.ingest(message, &batch, from)
+		if batch.Agent == "" && r.Header.Get(agentHeader) != "" {
+			w.Header().Set(refusedAgentHeader, "it makes no sense, or is the name of a node that another token writes; batches are stored and their numbers do not count")
+		}
 		h.nodes.compareClock(batch.Agent, r.Header, came)
 		return answer
 	})
@@ -205,18 +208,19 @@ func checkHeaders(w http.ResponseWriter, r *http.Request) *refusal {
 }
 
 // ingest stores the message in body, which batch holds compressed. The decoded labels point into body.
-func (h *Handler) ingest(body []byte, batch journal.Batch, from Sender) *refusal {
-	size, err := measure(body)
+func (h *Handler) ingest(body []byte, batch *journal.Batch, from Sender) *refusal {
+	most := messageSize{series: h.limits.Series, memoryBytes: decodedCostFactor * h.limits.DecodedBytes}
+	size, err := measure(body, most)
 	if err != nil {
 		return refuse(http.StatusBadRequest, "not a remote write 1.0 message: %v", err)
 	}
-	if size.series > h.limits.Series {
+	if size.series > most.series {
 		h.m.reject(reasonRequestSize, size.samples)
-		return refuse(http.StatusRequestEntityTooLarge, "the request has %d series, the most is %d (--limit.write-series); send smaller batches", size.series, h.limits.Series)
+		return refuse(http.StatusRequestEntityTooLarge, "the request has more than %d series (--limit.write-series); send smaller batches", most.series)
 	}
-	if most := decodedCostFactor * h.limits.DecodedBytes; size.memoryBytes > most {
+	if size.memoryBytes > most.memoryBytes {
 		h.m.reject(reasonRequestSize, size.samples)
-		return refuse(http.StatusRequestEntityTooLarge, "the request would take %d bytes of memory, the most is %d (%d times --limit.write-decoded); send smaller batches", size.memoryBytes, most, decodedCostFactor)
+		return refuse(http.StatusRequestEntityTooLarge, "the request would take more than %d bytes of memory (%d times --limit.write-decoded); send smaller batches", most.memoryBytes, decodedCostFactor)
 	}
 	u := prompb.GetWriteRequestUnmarshaler()
 	defer prompb.PutWriteRequestUnmarshaler(u)
@@ -227,7 +231,7 @@ func (h *Handler) ingest(body []byte, batch journal.Batch, from Sender) *refusal
 	return h.storeValid(wr, batch, from)
 }
 
-func (h *Handler) storeValid(wr *prompb.WriteRequest, batch journal.Batch, from Sender) *refusal {
+func (h *Handler) storeValid(wr *prompb.WriteRequest, batch *journal.Batch, from Sender) *refusal {
 	series := len(wr.Timeseries)
 	var faults faults
 	valid := h.limits.admit(from.apply(wr.Timeseries, &faults), batch.Received, &faults)
@@ -249,10 +253,13 @@ func (h *Handler) storeValid(wr *prompb.WriteRequest, batch journal.Batch, from 
 	for i := range valid {
 		batch.Samples += len(valid[i].Samples)
 	}
-	if answer := h.keep(wr, valid, batch); answer != nil {
+	if h.nodes.disowned(batch.Agent, from.Name, valid) {
+		batch.Agent, batch.Sequence, batch.First = "", 0, 0
+	}
+	if answer := h.keep(wr, valid, *batch); answer != nil {
 		return answer
 	}
-	h.nodes.observe(valid, batch)
+	h.nodes.observe(valid, *batch, from.Name)
 	if h.roster != nil {
 		h.roster.Observe(valid)
 	}

@@ -278,7 +278,7 @@ func TestWhatIsNoRemoteWriteIsRefusedWithTheReason(t *testing.T) {
 		"zstd bomb without a size":  {"zstd", unsized(make([]byte, 256<<10+1)), 413, "--limit.write-decoded"},
 		"a header that lies":        {"snappy", claims(200 << 10), 400, "can not hold"},
 		"a header of 4 GiB":         {"snappy", claims(math.MaxUint32), 413, "--limit.write-decoded"},
-		"too many series":           {"snappy", snap(message(many...)), 413, "101 series, the most is 100 (--limit.write-series)"},
+		"too many series":           {"snappy", snap(message(many...)), 413, "more than 100 series (--limit.write-series)"},
 		"labels of nothing":         {"zstd", zstandard(emptyLabels), 413, "bytes of memory"},
 		"a histogram that explodes": {"zstd", zstandard(histogram), 413, "bytes of memory"},
 	} {

@@ -30,13 +30,13 @@ const (
 	fieldHistograms = 4
 )
 
-// measure walks message. A few bytes can decode to many (an empty label is 2 bytes and takes 32), so the decoder must not
-// see what has not been measured.
-func measure(message []byte) (messageSize, error) {
+// measure walks message until it is larger than most. A few bytes can decode to many (an empty label is 2 bytes and takes 32), so the
+// decoder must not see what has not been measured.
+func measure(message []byte, most messageSize) (messageSize, error) {
 	var size messageSize
 	var field easyproto.FieldContext
 	var err error
-	for len(message) > 0 {
+	for len(message) > 0 && size.series <= most.series && size.memoryBytes <= most.memoryBytes {
 		if message, err = field.NextField(message); err != nil {
 			return size, fmt.Errorf("after %d series: %w", size.series, err)
 		}

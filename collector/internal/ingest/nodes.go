@@ -36,6 +36,8 @@ type Node struct {
 	// Left is the timestamp with which the agent ended its presence metric, as it does when it is told to stop. What is newer
 	// means that it is back. Zero: it never did.
 	Left time.Time `json:"left,omitzero"`
+	// Token is the name of the token that told of the node last. It is kept in the file and shown to nobody.
+	Token string `json:"token,omitempty"`
 	Deliveries
 	Clock
 }
@@ -67,6 +69,8 @@ type Nodes struct {
 	cfg       NodesConfig
 	log       *slog.Logger
 	forgotten *prometheus.CounterVec
+	// disownedTotal counts batches with the name of another token's agent.
+	disownedTotal prometheus.Counter
 
 	mu      sync.Mutex
 	table   map[NodeID]Node
@@ -81,19 +85,21 @@ func OpenNodes(cfg NodesConfig, log *slog.Logger, reg prometheus.Registerer) *No
 		cfg.Now = time.Now
 	}
 	n := &Nodes{cfg: cfg, log: log, table: map[NodeID]Node{}, byAgent: map[string]NodeID{}, forgotten: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "plimsoll_collector_nodes_forgotten_total", Help: "Agents dropped from the table of nodes: silent too long, or the table full."}, []string{"reason"})}
+		Name: "plimsoll_collector_nodes_forgotten_total", Help: "Agents dropped from the table of nodes: silent too long, or the table full."}, []string{"reason"}),
+		disownedTotal: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "plimsoll_collector_foreign_agent_batches_total", Help: "Batches with the agent's name of a node that another token writes; their samples are stored, their numbers count for nobody."})}
 	n.forgotten.WithLabelValues("silent")
 	n.forgotten.WithLabelValues("table_full")
 	if err := n.load(); err != nil {
 		log.Warn("the table of nodes starts empty", "error", err)
 	}
-	reg.MustRegister(n.forgotten, n)
+	reg.MustRegister(n.forgotten, n.disownedTotal, n)
 	return n
 }
 
 // observe notes the agents whose presence metric is among tss, and the batch of the agent that says who it is. It keeps
-// none of their memory.
-func (n *Nodes) observe(tss []prompb.TimeSeries, batch journal.Batch) {
+// none of their memory. token is whose it is, empty when that is not known.
+func (n *Nodes) observe(tss []prompb.TimeSeries, batch journal.Batch, token string) {
 	var from NodeID
 	known := false
 	for i := range tss {
@@ -103,7 +109,7 @@ func (n *Nodes) observe(tss []prompb.TimeSeries, batch journal.Batch) {
 		case wire.IsStale(sample.Value):
 			n.noteLeft(id, at)
 		default:
-			n.note(id, version, batch.Received, at)
+			n.note(id, version, token, batch.Received, at)
 			from, known = id, true
 		}
 	}
@@ -148,7 +154,7 @@ func (n *Nodes) noteLeft(id NodeID, at time.Time) {
 	}
 }
 
-func (n *Nodes) note(id NodeID, version string, now, newest time.Time) {
+func (n *Nodes) note(id NodeID, version, token string, now, newest time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	node, known := n.table[id]
@@ -160,6 +166,9 @@ func (n *Nodes) note(id NodeID, version string, now, newest time.Time) {
 	}
 	if node.AgentVersion != version {
 		node.AgentVersion = strings.Clone(version)
+	}
+	if token != "" {
+		node.Token = token
 	}
 	if now.After(node.LastReceived) {
 		node.LastReceived = now

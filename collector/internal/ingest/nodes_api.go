@@ -18,6 +18,7 @@ func (n *Nodes) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 	now := n.cfg.Now()
 	data := []shown{}
 	for _, node := range n.List() {
+		node.Token = ""
 		one := shown{node, node.lagSeconds(now), node.late(), nil}
 		if n.cfg.Census != nil {
 			usage := n.cfg.Census.Agent(node.NodeID)

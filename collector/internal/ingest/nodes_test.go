@@ -49,9 +49,9 @@ func TestTheTableOfNodesIsBounded(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	reg := prometheus.NewRegistry()
 	n := OpenNodes(NodesConfig{Most: 2, Now: func() time.Time { return now }}, quiet(), reg)
-	n.note(NodeID{Node: "old"}, "1", now, time.Time{})
-	n.note(NodeID{Node: "b"}, "1", now.Add(time.Second), time.Time{})
-	n.note(NodeID{Node: "c"}, "1", now.Add(2*time.Second), time.Time{})
+	n.note(NodeID{Node: "old"}, "1", "", now, time.Time{})
+	n.note(NodeID{Node: "b"}, "1", "", now.Add(time.Second), time.Time{})
+	n.note(NodeID{Node: "c"}, "1", "", now.Add(2*time.Second), time.Time{})
 	if got := n.List(); len(got) != 2 || got[0].Node != "b" || got[1].Node != "c" {
 		t.Errorf("got %v", got)
 	}
@@ -67,7 +67,7 @@ func TestTheTableOfNodesIsBounded(t *testing.T) {
 func TestASilentAgentIsStillMissedAfterARestart(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "nodes.json")
 	n := OpenNodes(NodesConfig{File: file}, quiet(), prometheus.NewRegistry())
-	n.note(NodeID{IDC: "east", Node: "a"}, "1.0", time.Now().Add(-time.Hour), time.Time{})
+	n.note(NodeID{IDC: "east", Node: "a"}, "1.0", "", time.Now().Add(-time.Hour), time.Time{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := n.Run(ctx); err != nil {

@@ -33,7 +33,7 @@ func (h *Handler) Replay(ctx context.Context, batch journal.Batch) error {
 	for told := false; ; told = true {
 		answer := h.give(wr, valid)
 		if answer == nil {
-			h.nodes.observe(valid, batch)
+			h.nodes.observe(valid, batch, "")
 			if h.census != nil {
 				h.census.note(valid)
 			}

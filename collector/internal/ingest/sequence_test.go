@@ -101,7 +101,7 @@ func TestTheCollectorKnowsPerNodeWhatIsLateAndLost(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := OpenNodes(b.nodes.cfg, quiet(), prometheus.NewRegistry())
-	again.observe(nil, journal.Batch{Agent: "a1", Sequence: 3, First: 3, Received: time.Now()}) // as replayed or late
+	again.observe(nil, journal.Batch{Agent: "a1", Sequence: 3, First: 3, Received: time.Now()}, "") // as replayed or late
 	w := httptest.NewRecorder()
 	again.ServeHTTP(w, httptest.NewRequest("GET", "/api/nodes", nil))
 	for _, want := range []string{`"last_seq":5`, `"missing_batches":1`, `"late_batches":1`, `"gaps":[[4,4]]`, `"agent_id":"a1"`, `"lag_seconds":9`} {

@@ -5,12 +5,15 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/plimsoll/plimsoll/collector/internal/turns"
 )
 
 func TestASenderWhoIsSlowToBeginHoldsNoSeat(t *testing.T) {
@@ -93,25 +96,84 @@ func TestOneAddressHasAtMostHalfOfTheSeats(t *testing.T) {
 	}
 }
 
+// dense is n bytes that decompress from about half as many.
+func dense(n int) []byte {
+	out := make([]byte, n)
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range out {
+		out[i] = byte(random.IntN(16))
+	}
+	return out
+}
+
 func TestAMessageMadeLargeWaitsForItsLikeOnly(t *testing.T) {
 	b := newBench(t, Limits{}, shared)
-	b.decoders.large <- struct{}{} // one is being decoded
-	defer func() { <-b.decoders.large }()
+	leave, err := b.decoders.large.Take(t.Context(), "another") // one is being decoded
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer leave()
 	small := message([]string{"__name__", "beside_the_large"})
 	for name, body := range map[string][]byte{"small": zstandard(small), "small and unstated": unsized(small)} {
 		if w := b.post("zstd", body); w.Code != http.StatusNoContent {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}
 	}
-	for name, body := range map[string][]byte{"large": zstandard(make([]byte, smallBytes+1)), "unstated": unsized(make([]byte, smallBytes+1))} {
+	for encoding, body := range map[string][]byte{"zstd": zstandard(dense(smallBytes + 1)), "snappy": snap(dense(smallBytes + 1))} {
 		r := httptest.NewRequest("POST", "/api/v1/write", bytes.NewReader(body))
-		r.Header.Set("Content-Encoding", "zstd")
+		r.Header.Set("Content-Encoding", encoding)
 		ctx, leave := context.WithTimeout(r.Context(), 20*time.Millisecond)
 		w := httptest.NewRecorder()
 		b.ServeHTTP(w, r.WithContext(ctx))
 		leave()
 		if w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "before its turn") {
+			t.Errorf("%s: %d %s", encoding, w.Code, w.Body)
+		}
+	}
+}
+
+func TestOneSenderNeverHoldsAllTurnsOfTheSmall(t *testing.T) {
+	b := newBench(t, Limits{}, shared)
+	for range b.decoders.small.Seats() - 1 {
+		leave, err := b.decoders.small.Take(t.Context(), "greedy")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer leave()
+	}
+	ctx, cancel := context.WithTimeout(turns.As(t.Context(), "greedy"), 20*time.Millisecond)
+	defer cancel()
+	answers := map[string]context.Context{"before its turn": ctx, "": turns.As(t.Context(), "modest")}
+	for want, ctx := range answers {
+		w := httptest.NewRecorder()
+		b.ServeHTTP(w, httptest.NewRequest("POST", "/api/v1/write", bytes.NewReader(snap(message([]string{"__name__", "beside_the_greedy"})))).WithContext(ctx))
+		if !strings.Contains(w.Body.String(), want) || (want == "") != (w.Code == http.StatusNoContent) {
+			t.Errorf("want %q: %d %s", want, w.Code, w.Body)
+		}
+	}
+}
+
+func TestALargeMessageCostsItsSenderSomething(t *testing.T) {
+	b := newBench(t, Limits{}, shared)
+	for name, bomb := range map[string]struct {
+		encoding string
+		body     []byte
+		want     string
+	}{
+		"stated":   {"zstd", zstandard(make([]byte, smallBytes+1)), "more than 200 times"},
+		"unstated": {"zstd", unsized(make([]byte, unstatedBytes+1)), "does not state its size"},
+	} {
+		if w := b.post(bomb.encoding, bomb.body); w.Code != http.StatusRequestEntityTooLarge || !strings.Contains(w.Body.String(), bomb.want) {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}
+	}
+	// What is small may be as dense as it likes, and what was accepted once is read again whatever it is.
+	for name, body := range map[string][]byte{"small": zstandard(make([]byte, smallBytes)), "small and unstated": unsized(make([]byte, unstatedBytes))} {
+		if w := b.post("zstd", body); w.Code != http.StatusNoContent {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
+		}
+	}
+	if _, answer := b.decoders.unpack("zstd", zstandard(make([]byte, smallBytes+1)), nil); answer != nil {
+		t.Errorf("from the journal: %s", answer.reason)
 	}
 }

@@ -22,7 +22,7 @@ func Silencing(r *http.Request) bool {
 
 // Alertmanager is for /api/v2/. A bound reader sees the alerts of their projects and the silences that name one of them, and
 // makes and ends such silences.
-func Alertmanager(next http.Handler) http.Handler {
+func Alertmanager(next http.Handler, own Own) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := view.Of(r.Context())
 		switch {
@@ -35,12 +35,12 @@ func Alertmanager(next http.Handler) http.Handler {
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			forbid(w, v, "only silences are made here")
 		default:
-			readAlertmanager(w, r, next, v)
+			own.readAlertmanager(w, r, next, v)
 		}
 	})
 }
 
-func readAlertmanager(w http.ResponseWriter, r *http.Request, next http.Handler, v *view.View) {
+func (own Own) readAlertmanager(w http.ResponseWriter, r *http.Request, next http.Handler, v *view.View) {
 	if id, ok := strings.CutPrefix(r.URL.Path, silencePath); ok {
 		if owns(w, r, next, id) {
 			if got, err := ask(next, r, http.MethodGet, silencePath+id, nil, nil); err == nil {
@@ -50,8 +50,8 @@ func readAlertmanager(w http.ResponseWriter, r *http.Request, next http.Handler,
 		return
 	}
 	narrowed, known := map[string]func(*view.View, []any) any{
-		"/api/v2/alerts":        func(v *view.View, all []any) any { return alertsOf(v, all) },
-		"/api/v2/alerts/groups": groupsOf,
+		"/api/v2/alerts":        func(v *view.View, all []any) any { return own.alertsOf(v, all) },
+		"/api/v2/alerts/groups": own.groupsOf,
 		silencesPath:            silencesOf,
 	}[r.URL.Path]
 	if r.URL.Path == "/api/v2/status" {
@@ -82,8 +82,8 @@ func readAlertmanager(w http.ResponseWriter, r *http.Request, next http.Handler,
 }
 
 // alertsOf are the alerts that v sees. Which alert of others inhibits one is not told, only that one does.
-func alertsOf(v *view.View, all []any) []any {
-	kept := seen(v, all)
+func (own Own) alertsOf(v *view.View, all []any) []any {
+	kept := own.withhold(seen(v, all))
 	mine := map[any]bool{}
 	for _, a := range kept {
 		mine[a.(object)["fingerprint"]] = true
@@ -100,12 +100,12 @@ func alertsOf(v *view.View, all []any) []any {
 	return kept
 }
 
-func groupsOf(v *view.View, all []any) any {
+func (own Own) groupsOf(v *view.View, all []any) any {
 	kept := []any{}
 	for _, g := range all {
 		group, _ := g.(object)
 		list, _ := group["alerts"].([]any)
-		if mine := alertsOf(v, list); len(mine) > 0 {
+		if mine := own.alertsOf(v, list); len(mine) > 0 {
 			group["alerts"] = mine
 			kept = append(kept, group)
 		}

@@ -44,6 +44,44 @@ func do(h http.Handler, v *view.View, method, target, body string) *httptest.Res
 	return w
 }
 
+// nobodys is of a collector that has built-in rules only.
+func nobodys(string) (own bool, asking []string) { return false, nil }
+
+func TestWhatAQueryOfSomebodysRuleSaysIsWithheld(t *testing.T) {
+	own := func(alert string) (bool, []string) {
+		if alert == "Mine" {
+			return true, []string{"top", "found", "project"}
+		}
+		return false, nil
+	}
+	alerts := `[{"labels":{"alertname":"Mine","project":"shop","found":"bank-db"},"annotations":{"top":"bank is first","summary":"s"},"generatorURL":"http://x/?g0.expr=bank"},
+		{"labels":{"alertname":"NodeFull","node":"n1"},"annotations":{"usage":"3 containers (bank 2, shop 1)","agent":"version 1"},"generatorURL":"http://x/?g0.expr=builtin"},
+		{"labels":{"alertname":"Built","project":"shop","workload":"web"},"annotations":{"usage":"memory 1 of 2","top":"kept"},"generatorURL":"http://x/?g0.expr=builtin"}]`
+	var groups = `[{"labels":{},"alerts":` + alerts + `}]`
+	for target, text := range map[string]string{
+		"/api/v2/alerts": alerts, "/api/v2/alerts/groups": groups, "/api/v1/alerts": `{"data":{"alerts":` + alerts + `}}`,
+		"/api/v1/rules": `{"data":{"groups":[{"file":"builtin:a","rules":[{"name":"x","alerts":` + alerts + `}]}]}}`,
+	} {
+		next := &says{text: text}
+		var h http.Handler = Alertmanager(next, own)
+		if strings.HasPrefix(target, "/api/v1") {
+			h = Rules(next, func(string) bool { return true }, own)
+		}
+		got := do(h, shop(t).AndNodes(), "GET", target, "").Body.String()
+		if strings.Contains(got, "bank") {
+			t.Errorf("%s tells of others: %s", target, got)
+		}
+		for _, want := range []string{`"summary":"s"`, `"usage":"memory 1 of 2"`, `"top":"kept"`, `"agent":"version 1"`, `"project":"shop"`, "expr=builtin", withheld} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: no %s in %s", target, want, got)
+			}
+		}
+		if got := do(h, nil, "GET", target, "").Body.String(); got != text {
+			t.Errorf("%s: who sees everything does not: %s", target, got)
+		}
+	}
+}
+
 func TestARuleShowsOnlyTheAlertsThatAreSeen(t *testing.T) {
 	next := &says{text: `{"status":"success","data":{"groups":[
 		{"file":"builtin:a","name":"g","rules":[
@@ -52,7 +90,7 @@ func TestARuleShowsOnlyTheAlertsThatAreSeen(t *testing.T) {
 			{"name":"recorded","type":"recording","evaluationTime":0.25}]},
 		{"file":"mine.yaml","name":"own","rules":[{"name":"Mine","labels":{"project":"shop"},"alerts":[]},{"name":"Hers","labels":{"project":"bank"},"alerts":[]},{"name":"Nobodys","query":"bank","alerts":[]}]},
 		{"file":"hers.yaml","name":"hers","rules":[{"name":"Hers","labels":{"project":"bank"},"alerts":[]}]}]}}`}
-	h := Rules(next, func(file string) bool { return strings.HasPrefix(file, "builtin:") })
+	h := Rules(next, func(file string) bool { return strings.HasPrefix(file, "builtin:") }, nobodys)
 	w := do(h, shop(t), "GET", "/api/v1/rules?exclude_alerts=true&type=alert&secret=x", "")
 	var got struct {
 		Data struct {
@@ -93,7 +131,7 @@ func TestARuleShowsOnlyTheAlertsThatAreSeen(t *testing.T) {
 
 func TestWhoInhibitsAnAlertIsNotTold(t *testing.T) {
 	next := &says{text: `[{"fingerprint":"1","labels":{"project":"shop"},"status":{"inhibitedBy":["2","3"]}},{"fingerprint":"2","labels":{"project":"shop"},"status":{"inhibitedBy":[]}},{"fingerprint":"3","labels":{"project":"bank"}}]`}
-	w := do(Alertmanager(next), shop(t), "GET", "/api/v2/alerts?filter=a&token=x", "")
+	w := do(Alertmanager(next, nobodys), shop(t), "GET", "/api/v2/alerts?filter=a&token=x", "")
 	if got := w.Body.String(); !strings.Contains(got, `["2","an alert of others"]`) || strings.Contains(got, "bank") {
 		t.Error(got)
 	}
@@ -104,7 +142,7 @@ func TestWhoInhibitsAnAlertIsNotTold(t *testing.T) {
 
 func TestASilenceIsMadeOfWhatWasChecked(t *testing.T) {
 	next := &says{text: `{"silenceID":"7"}`}
-	h := Alertmanager(next)
+	h := Alertmanager(next, nobodys)
 	for body, want := range map[string]int{
 		`{"matchers":[{"name":"project","value":"shop","isRegex":false}],"secret":"x"}`:                               200,
 		`{"matchers":[{"name":"project","value":"shop","isRegex":false},{"name":"pod","value":".*","isRegex":true}]}`: 200,
@@ -132,11 +170,11 @@ func TestASilenceIsMadeOfWhatWasChecked(t *testing.T) {
 func TestOnlyASilenceOfTheProjectIsEnded(t *testing.T) {
 	for project, want := range map[string]int{"shop": http.StatusOK, "bank": http.StatusNotFound} {
 		next := &says{text: `{"id":"7","matchers":[{"name":"project","value":"` + project + `","isRegex":false,"isEqual":true}]}`}
-		w := do(Alertmanager(next), shop(t), "DELETE", "/api/v2/silence/7", "")
+		w := do(Alertmanager(next, nobodys), shop(t), "DELETE", "/api/v2/silence/7", "")
 		if deleted := slices.Contains(next.asked, "DELETE /api/v2/silence/7"); w.Code != want || deleted != (want == http.StatusOK) {
 			t.Errorf("%s: %d, asked %q", project, w.Code, next.asked)
 		}
-		if w := do(Alertmanager(next), shop(t), "GET", "/api/v2/silence/7", ""); w.Code != want {
+		if w := do(Alertmanager(next, nobodys), shop(t), "GET", "/api/v2/silence/7", ""); w.Code != want {
 			t.Errorf("read %s: %d", project, w.Code)
 		}
 	}
@@ -144,7 +182,7 @@ func TestOnlyASilenceOfTheProjectIsEnded(t *testing.T) {
 
 func TestTheConfigurationOfTheAlertmanagerIsLeftOut(t *testing.T) {
 	next := &says{text: `{"config":{"original":"receivers: [bank]"},"uptime":"now","versionInfo":{"version":"1"}}`}
-	if got := do(Alertmanager(next), shop(t), "GET", "/api/v2/status", "").Body.String(); strings.Contains(got, "bank") || !strings.Contains(got, `"version":"1"`) {
+	if got := do(Alertmanager(next, nobodys), shop(t), "GET", "/api/v2/status", "").Body.String(); strings.Contains(got, "bank") || !strings.Contains(got, `"version":"1"`) {
 		t.Error(got)
 	}
 }

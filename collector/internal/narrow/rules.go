@@ -10,8 +10,8 @@ import (
 
 // Rules is for /api/v1/rules and /api/v1/alerts. A bound reader sees the alerts of their projects; of the rules those whose
 // file builtin knows, as these say the same to everybody, and those whose own label project is theirs. Another rule's
-// expression may name what is not theirs.
-func Rules(next http.Handler, builtin func(file string) bool) http.Handler {
+// expression may name what is not theirs, and so may what a query of it says in an alert.
+func Rules(next http.Handler, builtin func(file string) bool, own Own) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v := view.Of(r.Context())
 		if v == nil {
@@ -38,7 +38,7 @@ func Rules(next http.Handler, builtin func(file string) bool) http.Handler {
 			return
 		}
 		if strings.HasSuffix(r.URL.Path, "/alerts") {
-			reply(w, http.StatusOK, object{"status": "success", "data": object{"alerts": seen(v, all.Data["alerts"])}})
+			reply(w, http.StatusOK, object{"status": "success", "data": object{"alerts": own.withhold(seen(v, all.Data["alerts"]))}})
 			return
 		}
 		groups := []any{}
@@ -46,7 +46,7 @@ func Rules(next http.Handler, builtin func(file string) bool) http.Handler {
 		for _, g := range list {
 			group, _ := g.(object)
 			file, _ := group["file"].(string)
-			group["rules"] = rulesOf(v, group["rules"], builtin(file), asked.Get("exclude_alerts") == "true")
+			group["rules"] = own.rulesOf(v, group["rules"], builtin(file), asked.Get("exclude_alerts") == "true")
 			if len(group["rules"].([]any)) > 0 {
 				groups = append(groups, group)
 			}
@@ -56,7 +56,7 @@ func Rules(next http.Handler, builtin func(file string) bool) http.Handler {
 }
 
 // rulesOf are the rules of a group that v may know, their state told from the alerts that v sees.
-func rulesOf(v *view.View, list any, builtin, withoutAlerts bool) []any {
+func (own Own) rulesOf(v *view.View, list any, builtin, withoutAlerts bool) []any {
 	all, _ := list.([]any)
 	kept := []any{}
 	for _, one := range all {
@@ -68,7 +68,7 @@ func rulesOf(v *view.View, list any, builtin, withoutAlerts bool) []any {
 			rule["lastError"] = "what went wrong may name what is not yours"
 		}
 		if alerts, ok := rule["alerts"]; ok {
-			mine := seen(v, alerts)
+			mine := own.withhold(seen(v, alerts))
 			rule["state"] = stateOf(mine)
 			if rule["alerts"] = mine; withoutAlerts {
 				rule["alerts"] = []any{}

@@ -44,6 +44,6 @@ func FuzzSilence(f *testing.F) {
 				t.Errorf("%q was passed on of %q", passed, body)
 			}
 		})
-		do(Alertmanager(next), view.New(names), http.MethodPost, silencesPath, body)
+		do(Alertmanager(next, nobodys), view.New(names), http.MethodPost, silencesPath, body)
 	})
 }

@@ -154,6 +154,9 @@ func (e *Engine) write(wr *prompb.WriteRequest) error {
 	}
 }
 
+// ReadOnly implements the engine's: what the other side refuses it says for each batch.
+func (e *Engine) ReadOnly() bool { return false }
+
 // do sends a request with the token and counts the answer.
 func (e *Engine) do(kind string, req *http.Request) (*http.Response, error) {
 	if e.cfg.TokenFile != "" {

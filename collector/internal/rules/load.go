@@ -44,7 +44,9 @@ type definition struct {
 	QueryOffset time.Duration // how far before now the group's queries look
 	Limit       int           // 0: the default
 	Rules       []config.Rule
-	Checksum    uint64
+	// Asking are the annotations and labels of each alert, by its name, whose templates ask queries.
+	Asking   map[string][]string
+	Checksum uint64
 }
 
 func (d definition) key() string { return d.File + "\x00" + d.Name }
@@ -182,6 +184,12 @@ func (p *parser) group(n *yaml.Node) {
 		}
 		seen[rule.ID] = true
 		d.Rules = append(d.Rules, rule)
+		if rule.Alert != "" {
+			if d.Asking == nil {
+				d.Asking = map[string][]string{}
+			}
+			d.Asking[rule.Alert] = append(append(d.Asking[rule.Alert], asking(rule.Annotations)...), asking(rule.Labels)...)
+		}
 	}
 	d.Checksum = checksum(n)
 	p.defs = append(p.defs, d)

@@ -16,14 +16,24 @@ func notFound(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(map[string]string{"status": "error", "errorType": "not_found", "error": "there is no " + r.URL.Path + " here"})
 }
 
-func ready(check func() error) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		if err := check(); err != nil {
+// ready answers 503 until check is content. While writes are refused it still says 200, in words: readers are served, and senders have their
+// answer with Retry-After from the write endpoint, which is more than a load balancer without a backend would give them. Who balances
+// writes alone asks for ?for=writes.
+func ready(check, writable func() error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		err, fault := check(), writable()
+		switch forWrites := r.URL.Query().Get("for") == "writes"; {
+		case err != nil:
 			w.Header().Set("Retry-After", "1")
 			http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
-			return
+		case fault != nil && forWrites:
+			w.Header().Set("Retry-After", "5")
+			http.Error(w, "not ready for writes: "+fault.Error(), http.StatusServiceUnavailable)
+		case fault != nil:
+			io.WriteString(w, "ready\ndegraded: writes are answered 503: "+fault.Error()+"\n")
+		default:
+			io.WriteString(w, "ready\n")
 		}
-		io.WriteString(w, "ready\n")
 	}
 }
 

@@ -35,6 +35,7 @@ type Routes struct {
 	Releases         http.Handler           // /api/releases; narrows
 	Rules            http.Handler           // /api/v1/rules and /api/v1/alerts
 	BuiltinRules     func(file string) bool // whose rules say the same to everybody
+	OwnAlerts        narrow.Own             // which alerts were made by rules that are not built in; needed with Rules and Alertmanager
 	Noise            http.Handler           // /api/alerts/noise; narrows
 	Acknowledgements http.Handler           // /api/alerts/acknowledgements
 	Alertmanager     http.Handler           // /api/v2/
@@ -42,6 +43,7 @@ type Routes struct {
 	UI               http.Handler           // everything not named here; holds no measured data
 	Metrics          http.Handler
 	Ready            func() error              // nil error: ready
+	Writable         func() error              // nil error: what is written is taken
 	Reload           func(*http.Request) error // nil error: done
 	Connections      ConnectionWatcher         // may be nil
 	Path             string                    // under which a reverse proxy serves the collector, "/plimsoll"; empty for none
@@ -75,11 +77,11 @@ func (rt Routes) handler(a Access) http.Handler {
 		narrowed("/prometheus/vmui/"+path, access.Read, rt.Engine)
 	}
 	if rt.Rules != nil {
-		narrowed("/api/v1/rules", access.Read, narrow.Rules(rt.Rules, rt.BuiltinRules))
-		narrowed("/api/v1/alerts", access.Read, narrow.Rules(rt.Rules, rt.BuiltinRules))
+		narrowed("/api/v1/rules", access.Read, narrow.Rules(rt.Rules, rt.BuiltinRules, rt.OwnAlerts))
+		narrowed("/api/v1/alerts", access.Read, narrow.Rules(rt.Rules, rt.BuiltinRules, rt.OwnAlerts))
 	}
 	if rt.Alertmanager != nil {
-		mux.Handle("/api/v2/", alertmanager(a, http.MaxBytesHandler(narrow.Alertmanager(rt.Alertmanager), maxFormBytes)))
+		mux.Handle("/api/v2/", alertmanager(a, http.MaxBytesHandler(narrow.Alertmanager(rt.Alertmanager, rt.OwnAlerts), maxFormBytes)))
 	}
 	narrowed("/api/nodes", access.Read, narrow.Nodes(rt.Nodes))
 	narrowed("/api/alerts/noise", access.Read, rt.Noise)
@@ -96,7 +98,7 @@ func (rt Routes) handler(a Access) http.Handler {
 	handle("/metrics", access.Read, rt.Metrics)
 	handle("/-/reload", access.Admin, reload(rt.Reload))
 	mux.HandleFunc("/-/healthy", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("healthy\n")) })
-	mux.HandleFunc("/-/ready", ready(rt.Ready))
+	mux.HandleFunc("/-/ready", ready(rt.Ready, rt.Writable))
 	handle("/debug/pprof/", access.Admin, http.HandlerFunc(pprof.Index))
 	handle("/debug/pprof/cmdline", access.Admin, http.HandlerFunc(pprof.Cmdline))
 	handle("/debug/pprof/profile", access.Admin, http.HandlerFunc(pprof.Profile))

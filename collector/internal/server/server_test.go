@@ -31,7 +31,7 @@ func says(name string) http.Handler {
 func routes() Routes {
 	return Routes{
 		Write: says("write"), Engine: says("engine"), Nodes: says("nodes"), Releases: says("releases"), Noise: says("noise"), Rules: says("rules"), Alertmanager: says("alertmanager"), UI: says("ui"), ProjectMap: says("project map"),
-		Metrics: says("metrics"), Ready: func() error { return nil }, Reload: func(*http.Request) error { return nil },
+		Metrics: says("metrics"), Ready: func() error { return nil }, Writable: func() error { return nil }, Reload: func(*http.Request) error { return nil },
 	}
 }
 
@@ -115,6 +115,9 @@ func TestReadyAndReloadSayWhatIsWrong(t *testing.T) {
 	h := rt.handler(newAccess(t, access.Config{Listen: "127.0.0.1:0"}))
 	if w := do(h, "GET", "/-/ready"); w.Code != 503 || !strings.Contains(w.Body.String(), "rules are loading") {
 		t.Errorf("ready: %d %s", w.Code, w.Body)
+	}
+	if w := do(h, "GET", "/-/ready?for=writes"); w.Code != 503 || !strings.Contains(w.Body.String(), "rules are loading") {
+		t.Errorf("ready for writes: %d %s", w.Code, w.Body)
 	}
 	if w := do(h, "POST", "/-/reload"); w.Code != 500 || !strings.Contains(w.Body.String(), "rules.yaml:3") {
 		t.Errorf("reload: %d %s", w.Code, w.Body)
@@ -224,5 +227,21 @@ func TestAListenerOnAllAddressesIsCalledByTheGivenName(t *testing.T) {
 	defer l.Close()
 	if got := l.URL("host-1"); !strings.HasPrefix(got, "http://host-1:") || strings.HasSuffix(got, ":0") {
 		t.Errorf("got %s", got)
+	}
+}
+
+func TestRefusedWritesLeaveReadersTheirCollector(t *testing.T) {
+	rt := routes()
+	rt.Writable = func() error { return errors.New("the journal can not be written") }
+	h := rt.handler(newAccess(t, access.Config{Listen: "127.0.0.1:0"}))
+	if w := do(h, "GET", "/-/ready"); w.Code != 200 || w.Body.String() != "ready\ndegraded: writes are answered 503: the journal can not be written\n" {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if w := do(h, "GET", "/-/ready?for=writes"); w.Code != 503 || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "not ready for writes: the journal") {
+		t.Errorf("for writes: %d %s", w.Code, w.Body)
+	}
+	rt.Writable = func() error { return nil }
+	if w := do(rt.handler(newAccess(t, access.Config{Listen: "127.0.0.1:0"})), "GET", "/-/ready?for=writes"); w.Code != 200 || w.Body.String() != "ready\n" {
+		t.Errorf("for writes, all being well: %d %s", w.Code, w.Body)
 	}
 }
