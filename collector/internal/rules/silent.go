@@ -39,7 +39,7 @@ type silence struct {
 	query QueryFunc
 
 	mu    sync.Mutex
-	from  time.Time // nobody is silent before
+	from  time.Time // nobody is silent before, unless it is known to be lost
 	at    time.Time // when asked last
 	nodes map[node]bool
 	half  map[node]bool // clusters, without name, of which more than half is silent
@@ -70,9 +70,6 @@ func (s *silence) covers(ctx context.Context, labels []prompb.Label, now time.Ti
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now.Before(s.from) {
-		return false
-	}
 	if s.at.IsZero() || now.Sub(s.at) >= silentRefresh {
 		s.refresh(ctx, now)
 	}
@@ -104,7 +101,7 @@ func (s *silence) refresh(ctx context.Context, now time.Time) {
 		n := nodeOf(one.Labels)
 		cluster := node{idc: n.idc, cluster: n.cluster}
 		known[cluster]++
-		if one.Values[len(one.Values)-1] > silentAfter.Seconds() {
+		if one.Values[len(one.Values)-1] > silentAfter.Seconds() && !now.Before(s.from) {
 			s.nodes[n] = true
 		}
 		if s.nodes[n] {
