@@ -97,8 +97,8 @@ show-quiet: ## deploy, drain, restart, run jobs on the live engine and see that 
 show-alerts: ## write a synthetic fleet with one fault for each alert of the pack, 18 hours of it, and print what fires on what: minutes
 	PLIMSOLL_SHOW=alerts go test -count=1 -v -timeout 40m -run TestEveryRule ./collector/internal/rules/fleettest
 
-show-exits: ## 300 short-lived containers, 50 OOM kills over agent restarts, bursts: against the kernel's own counts (5 min; root, Docker)
-	PLIMSOLL_SHOW=exits go test -v -count=1 -timeout 15m -run 'TestShortLived|TestOOMKills|TestABurst' ./collector/e2e
+show-exits: ## 300 short-lived containers, a dozen ways to end, 50 OOM kills over agent restarts, bursts: against the kernel's own counts (5 min; root, Docker)
+	PLIMSOLL_SHOW=exits go test -v -count=1 -timeout 15m -run 'TestShortLived|TestOOMKills|TestABurst|TestEveryKindOfEnd' ./collector/e2e
 
 # In a network namespace of its own: Chromium breaks off requests whenever an interface of the machine comes or goes.
 show-ui-10k: build ## open the pages over 10,000 containers in a real collector and Chromium, time first paint and every query: ten minutes, as root
