@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/VictoriaMetrics/VictoriaMetrics/app/vmselect/searchutil"
@@ -21,7 +22,6 @@ type lanes struct {
 	large   *turns.Turns // those of them whose answers may be large
 	light   *turns.Turns // small evaluations
 	heavy   *turns.Turns // large ones
-	sending *turns.Turns // pieces of large answers
 }
 
 // share is how many CPUs one query may use and how many large ones are evaluated at once: together at most three quarters of the CPUs, or one.
@@ -38,7 +38,6 @@ func newLanes(concurrency int) lanes {
 		large:   turns.New((concurrency+3)/4, (concurrency+7)/8),
 		light:   turns.New(2*cpus, cpus),
 		heavy:   turns.New(queries, queries-1),
-		sending: turns.New(cpus/2, cpus/2),
 	}
 }
 
@@ -59,18 +58,20 @@ func (e *Engine) place(ctx context.Context) (leave func(), err error) {
 
 // turn is the right to have something evaluated, until ended.
 type turn struct {
-	away    func()       // leaves the place of a large answer, nil without one
-	leave   func()       // gives the CPU back, nil while it is given back
-	sending *turns.Turns // where what is made while the answer is sent waits
+	away func()       // leaves the place of a large answer, nil without one
+	lane *turns.Turns // that leave is of
+
+	mu    sync.Mutex
+	leave func() // gives the CPU back, nil while it is given back
+	since time.Time
 }
 
 // begin waits until what scans describe may be evaluated.
 func (e *Engine) begin(ctx context.Context, scans []scan) (t *turn, err error) {
-	who := turns.Who(ctx)
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.QueryDuration)
 	defer cancel()
-	t = &turn{sending: e.lanes.light}
-	if t.leave, err = e.lanes.light.Take(ctx, who); err != nil {
+	t = &turn{lane: e.lanes.light}
+	if err := t.resume(ctx); err != nil {
 		return nil, e.noTurn()
 	}
 	deadline := searchutil.NewDeadline(time.Now(), e.cfg.QueryDuration, "--limit.query-duration")
@@ -78,11 +79,11 @@ func (e *Engine) begin(ctx context.Context, scans []scan) (t *turn, err error) {
 		return t, nil
 	}
 	t.pause()
-	t.sending = e.lanes.sending
-	if t.away, err = e.lanes.large.Take(ctx, who); err != nil {
+	t.lane = e.lanes.heavy
+	if t.away, err = e.lanes.large.Take(ctx, turns.Who(ctx)); err != nil {
 		return nil, e.noTurn()
 	}
-	if t.leave, err = e.lanes.heavy.Take(ctx, who); err != nil {
+	if err := t.resume(ctx); err != nil {
 		t.end()
 		return nil, e.noTurn()
 	}
@@ -93,17 +94,25 @@ func (e *Engine) begin(ctx context.Context, scans []scan) (t *turn, err error) {
 	return t, nil
 }
 
-// pause gives the CPU back.
+// pause gives the CPU back, if it is held.
 func (t *turn) pause() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.leave != nil {
 		t.leave()
 		t.leave = nil
 	}
 }
 
-// resume waits for it again.
-func (t *turn) resume(ctx context.Context) (err error) {
-	t.leave, err = t.sending.Take(ctx, turns.Who(ctx))
+// resume waits for it, if it is not held.
+func (t *turn) resume(ctx context.Context) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.leave != nil {
+		return nil
+	}
+	leave, err := t.lane.Take(ctx, turns.Who(ctx))
+	t.leave, t.since = leave, time.Now()
 	return err
 }
 
@@ -119,22 +128,34 @@ func (e *Engine) noTurn() error {
 	return fmt.Errorf("%w: %s", errCrowded, e.inOwnWords(fmt.Sprintf("its turn did not come within --limit.query-duration=%s: %d large queries are evaluated at once, and callers take turns", e.cfg.QueryDuration, e.lanes.heavy.Seats())))
 }
 
-// pieceTimeout is how long a client may take for each piece of an answer, of 64 KiB; what the system keeps for it is beside that.
-const pieceTimeout = 20 * time.Second
+// How long the pieces of an answer, of 64 KiB, may take.
+const (
+	pieceTimeout = 20 * time.Second      // of a client for each; what the system keeps for it is beside that
+	pieceBrief   = 5 * time.Millisecond  // with the turn held; a client that reads at once needs less
+	slice        = 50 * time.Millisecond // of a turn in which pieces are made, then others have theirs
+)
 
-// turnWriter gives the turn back for each piece of the answer that is sent, as the client may be slow to read it.
+// turnWriter sends an answer that is made while it is sent. A client who is slow to read holds no turn meanwhile.
 type turnWriter struct {
 	http.ResponseWriter
 	turn *turn
 	ctx  context.Context
+	sent bool
 }
 
 // Write implements http.ResponseWriter. The library writes from one goroutine at a time.
 func (w *turnWriter) Write(b []byte) (int, error) {
-	w.turn.pause()
+	if !w.sent { // the evaluation is over, or hardly begun
+		w.sent, w.turn.since = true, time.Now()
+	}
 	// Without effect where the writer has no connection, as in tests.
 	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(pieceTimeout))
+	slow := time.AfterFunc(pieceBrief, w.turn.pause)
 	n, err := w.ResponseWriter.Write(b)
+	slow.Stop()
+	if time.Since(w.turn.since) > slice {
+		w.turn.pause()
+	}
 	if err == nil {
 		err = w.turn.resume(w.ctx)
 	}

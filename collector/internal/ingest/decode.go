@@ -90,12 +90,35 @@ func (d *decoders) sizeOf(encoding string, body []byte) (int64, *refusal) {
 	return int64(size), nil
 }
 
+// early is what the first part of a body of that many bytes says of the whole, so that what is refused is not read first. What is not
+// there yet, or makes no sense, is for later.
+func (d *decoders) early(encoding string, first []byte, length int64) *refusal {
+	size, ok := int64(0), false
+	if encoding == "zstd" {
+		var header zstd.Header
+		ok = header.Decode(first) == nil && header.HasFCS
+		size = int64(min(header.FrameContentSize, 1<<62))
+	} else {
+		n, err := snappy.DecodedLen(first)
+		size, ok = int64(n), err == nil
+	}
+	switch {
+	case !ok:
+		return nil
+	case size > d.limit:
+		return d.tooLarge()
+	case length >= 0:
+		return tooCheap(size, length)
+	}
+	return nil
+}
+
 // tooCheap refuses what is large for no price.
-func tooCheap(size int64, body []byte) *refusal {
-	if size <= smallBytes || size <= largeMostRatio*int64(len(body)) {
+func tooCheap(size, length int64) *refusal {
+	if size <= smallBytes || size <= largeMostRatio*length {
 		return nil
 	}
-	return refuse(http.StatusRequestEntityTooLarge, "%d bytes decompress to %d, which is more than %d times as many; that much is taken of messages up to %d bytes; send smaller batches", len(body), size, largeMostRatio, smallBytes)
+	return refuse(http.StatusRequestEntityTooLarge, "%d bytes decompress to %d, which is more than %d times as many; that much is taken of messages up to %d bytes; send smaller batches", length, size, largeMostRatio, smallBytes)
 }
 
 func (d *decoders) tooLarge() *refusal {
@@ -159,7 +182,7 @@ func (d *decoders) unpack(encoding string, body, dst []byte) ([]byte, *refusal) 
 func (d *decoders) inTurn(ctx context.Context, encoding string, body, dst []byte, use func(message []byte) *refusal) *refusal {
 	size, answer := d.sizeOf(encoding, body)
 	if answer == nil {
-		answer = tooCheap(size, body)
+		answer = tooCheap(size, int64(len(body)))
 	}
 	if answer != nil {
 		return answer

@@ -171,6 +171,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) *refusal {
 	}
 	defer leave()
 	if more {
+		if answer := h.decoders.early(r.Header.Get("Content-Encoding"), buf.body.Bytes(), r.ContentLength); answer != nil {
+			return answer
+		}
 		if answer := body.rest(); answer != nil {
 			return answer
 		}

@@ -177,3 +177,20 @@ func TestALargeMessageCostsItsSenderSomething(t *testing.T) {
 		t.Errorf("from the journal: %s", answer.reason)
 	}
 }
+
+func TestWhatIsTooLargeIsRefusedBeforeItIsRead(t *testing.T) {
+	b := newBench(t, Limits{DecodedBytes: 1 << 20}, stub{})
+	for encoding, whole := range map[string][]byte{"snappy": snap(dense(2 << 20)), "zstd": zstandard(dense(2 << 20))} {
+		body := bytes.NewReader(whole)
+		r := httptest.NewRequest("POST", "/api/v1/write", io.NopCloser(body))
+		r.Header.Set("Content-Encoding", encoding)
+		w := httptest.NewRecorder()
+		b.ServeHTTP(w, r)
+		if w.Code != http.StatusRequestEntityTooLarge || !strings.Contains(w.Body.String(), "--limit.write-decoded") {
+			t.Errorf("%s: %d %s", encoding, w.Code, w.Body)
+		}
+		if read := len(whole) - body.Len(); read > 2*startBytes {
+			t.Errorf("%s: %d of %d bytes were read", encoding, read, len(whole))
+		}
+	}
+}

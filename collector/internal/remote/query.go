@@ -16,6 +16,7 @@ import (
 	"github.com/VictoriaMetrics/VictoriaMetrics/lib/prompb"
 
 	"github.com/plimsoll/plimsoll/collector/internal/engine"
+	"github.com/plimsoll/plimsoll/collector/internal/turns"
 	"github.com/plimsoll/plimsoll/collector/internal/view"
 )
 
@@ -130,15 +131,14 @@ func (e *Engine) ask(ctx context.Context, path string, form url.Values) (resp *h
 		return nil, nil, fmt.Errorf("the expression has %d bytes, the most is --limit.query-length=%d", n, e.cfg.QueryLengthBytes)
 	}
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.QueryDuration)
-	select {
-	case e.slots <- struct{}{}:
-	case <-ctx.Done():
+	stand, err := e.slots.Take(ctx, turns.Who(ctx))
+	if err != nil {
 		cancel()
-		return nil, nil, fmt.Errorf("waiting for one of --limit.query-concurrency=%d slots: %w", cap(e.slots), ctx.Err())
+		return nil, nil, fmt.Errorf("waiting for one of --limit.query-concurrency=%d slots: %w", e.slots.Seats(), err)
 	}
 	leave := func() {
 		cancel()
-		<-e.slots
+		stand()
 	}
 	req, err := request(ctx, strings.TrimRight(e.cfg.QueryURL, "/")+path, form, path == "/api/v1/metadata" || labelOf(path) != "")
 	if err != nil {

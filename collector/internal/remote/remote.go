@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/plimsoll/plimsoll/collector/internal/engine"
+	"github.com/plimsoll/plimsoll/collector/internal/turns"
 )
 
 // Config of the engine elsewhere. Both URLs are needed.
@@ -60,7 +61,7 @@ func (c Config) Check() error {
 type Engine struct {
 	cfg    Config
 	client *http.Client
-	slots  chan struct{}
+	slots  *turns.Turns // of requests that are answered; one caller, or the program itself, has half of them at most
 	asked  *prometheus.CounterVec
 }
 
@@ -84,7 +85,7 @@ func Open(cfg Config) (*Engine, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = 64
 	return &Engine{
-		cfg: cfg, client: &http.Client{Transport: transport}, slots: make(chan struct{}, cfg.QueryConcurrency),
+		cfg: cfg, client: &http.Client{Transport: transport}, slots: turns.New(cfg.QueryConcurrency, (cfg.QueryConcurrency+1)/2),
 		asked: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "plimsoll_collector_engine_requests_total", Help: "Requests to the engine elsewhere by kind (write, query) and the answer's code; none for no answer."}, []string{"kind", "code"}),
 	}, nil

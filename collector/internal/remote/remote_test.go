@@ -140,8 +140,8 @@ func TestAQueryIsAskedWithinTheView(t *testing.T) {
 	if _, err := e.Query(gone, "a", time.Now()); err == nil {
 		t.Error("an answer for nobody")
 	}
-	if n := len(e.slots); n != 0 {
-		t.Errorf("%d slots are not given back", n)
+	if !e.slots.Idle() {
+		t.Error("slots are not given back")
 	}
 }
 
