@@ -12,7 +12,7 @@ import (
 // The kernel charges CPU time to a cgroup and to all above it in one go, to the nanosecond. So what the top cgroup has used and no member was
 // seen to use was used by members that were not read, or by nobody here: where nothing is left over, they have rested. A pass reads the members
 // that ran lately and then the top one; only if something is left over does it read the others. Most containers of most hosts rest most seconds,
-// and one that rests costs nothing then. agent/README.md tells what else was tried.
+// and one that rests costs nothing then. Where others always run below the top cgroup, they are read too: see stranger. agent/README.md tells what else was tried.
 type family struct {
 	path    string // of the file with the usage of all; "" where there is none: all members are read
 	members []*target
@@ -28,6 +28,9 @@ type family struct {
 	seen   time.Duration
 	sure   bool      // seen is known
 	rested time.Time // when members not read since were last proved to have rested
+
+	strangers []*stranger
+	vain      int // passes in a row in which all members were read
 }
 
 const (
@@ -80,11 +83,13 @@ func (s *Sampler) passOver(f *family) {
 		all = s.look(f, t) && all
 	}
 	f.cool()
+	f.readStrangers(thoseOfLate, s.buf)
 	if f.sure && len(f.lately) < len(f.members) {
 		if now, ok := f.usage(s.buf); ok && f.accountsFor(now) {
 			return
 		}
 	}
+	f.readStrangers(everyOne, s.buf)
 	for _, t := range f.members {
 		if t.pass != f.pass {
 			all = s.look(f, t) && all
@@ -94,6 +99,9 @@ func (s *Sampler) passOver(f *family) {
 		f.seen = before // all were read after it
 	}
 	f.sure = known && all
+	if f.vain++; known && len(f.lately) < len(f.members) && f.vain%lookAround == patient {
+		f.meetStrangers(s.buf)
+	}
 }
 
 // look reads one member and tells whether that worked.
@@ -146,7 +154,7 @@ func (f *family) accountsFor(usage time.Duration) bool {
 	if !f.sure || over < -f.grain() || over > f.grain() {
 		return false
 	}
-	f.rested = time.Now()
+	f.rested, f.vain = time.Now(), 0
 	return true
 }
 
@@ -155,7 +163,7 @@ func (f *family) grain() time.Duration {
 	if f.file == nil || f.file.Grain() == time.Nanosecond {
 		return 0
 	}
-	return time.Duration(len(f.lately)+1) * f.file.Grain()
+	return time.Duration(len(f.lately)+len(f.strangers)+1) * f.file.Grain()
 }
 
 func (f *family) close() {
@@ -163,4 +171,5 @@ func (f *family) close() {
 		f.file.Close()
 	}
 	f.file, f.sure = nil, false
+	f.forgetStrangers()
 }
