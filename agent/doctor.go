@@ -79,7 +79,7 @@ func (r *report) identity(e *eyes) {
 func (r *report) kernel(e *eyes) {
 	r.good("cgroup", "%s at %s: %s", e.fs.Version(), e.fs.Root(), strings.Join(e.fs.Hierarchies(), " "))
 	if e.fs.Nested() {
-		r.bad("cgroup", "%s is a child cgroup: mount the host's tree and point --root.cgroup at it", e.fs.Root())
+		r.bad("cgroup", "%s is a child cgroup, the agent's own container's: the figures of the node are that one's, and other containers are not in it; mount the host's /sys/fs/cgroup, with its submounts (rslave), and point --root.cgroup at it", e.fs.Root())
 	}
 	for _, l := range e.fs.Lacks() {
 		r.bad("cgroup", "%s: %s are missing; %s", l.Missing, l.Costs, l.Mend)

@@ -77,6 +77,9 @@ func openEyes(cfg config, kept inventory.Ledger, log *slog.Logger, reg *promethe
 	if err != nil {
 		return nil, fmt.Errorf("--root.cgroup=%s: %w", cfg.rootCgroup, err)
 	}
+	if fs.Nested() {
+		log.Warn("the cgroup root is that of a container, so that the node's figures are its own and other containers are not in it; doctor says what to mount", "root", fs.Root())
+	}
 	e := &eyes{fs: fs, faults: sampler.NewFaults(reg), haste: newHaste(reg)}
 	samePIDs := hasOwnNumber(cfg.rootProc)
 	if e.budget, err = cgroup.ProcessBudget(reservedDescriptors); err != nil {

@@ -120,7 +120,17 @@ func Detect(rootCgroup, rootProc string) (FS, error) {
 	if dir := filepath.Join(f.root, "unified"); exists(filepath.Join(dir, "cgroup.controllers")) {
 		f.version, f.mounts[unified], f.files = Hybrid, dir, append(f.files, filesPressure()...)
 	}
+	for h, dir := range f.mounts {
+		f.nested = f.nested || hierarchy(h) != unified && isChildV1(dir)
+	}
 	return f, nil
+}
+
+// isChildV1 tells a cgroup from the root of its hierarchy, the only one with a cgroup.sane_behavior (Linux 3.12). A copy of a tree may lack
+// that too.
+func isChildV1(dir string) bool {
+	var mounted unix.Statfs_t
+	return dir != "" && unix.Statfs(dir, &mounted) == nil && mounted.Type == unix.CGROUP_SUPER_MAGIC && !exists(filepath.Join(dir, "cgroup.sane_behavior"))
 }
 
 func (f FS) isDir() error {
@@ -163,8 +173,8 @@ func (f FS) Only(wanted Has) FS {
 // Root is the directory given to Detect.
 func (f FS) Root() string { return f.root }
 
-// Nested reports a v2 root that is itself a child cgroup: the tree of a container with a cgroup namespace of its own, where the host's
-// other containers cannot be seen.
+// Nested reports a root that is itself a child cgroup: the tree of a container that has not got the host's, where the host's other containers
+// cannot be seen and the figures of the node are the container's.
 func (f FS) Nested() bool { return f.nested }
 
 // Hierarchies names what is mounted: of "cpu", "cpuacct", "memory", "pids", "blkio", "hugetlb", "unified".

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -78,6 +79,27 @@ func TestARootWithATypeIsAContainersOwnTree(t *testing.T) {
 	fs, err := Detect(root, "/proc")
 	if err != nil || !fs.Nested() {
 		t.Errorf("nested %v, %v; want true", fs.Nested(), err)
+	}
+}
+
+func TestAChildOfALiveHierarchyIsNotTheHosts(t *testing.T) {
+	const mounted = "/sys/fs/cgroup/memory"
+	if !exists(filepath.Join(mounted, "cgroup.procs")) || os.Geteuid() != 0 {
+		t.Skip("needs root and a mounted v1 hierarchy")
+	}
+	child := filepath.Join(mounted, "plimsoll-child-"+strconv.Itoa(os.Getpid()))
+	if err := os.Mkdir(child, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	defer os.Remove(child)
+	for dir, want := range map[string]bool{mounted: false, child: true} {
+		root := t.TempDir()
+		if err := os.Symlink(dir, filepath.Join(root, "memory")); err != nil {
+			t.Fatal(err)
+		}
+		if fs, err := Detect(root, "/proc"); err != nil || fs.Nested() != want {
+			t.Errorf("%s: nested %v, %v; want %v", dir, fs.Nested(), err, want)
+		}
 	}
 }
 
