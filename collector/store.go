@@ -40,7 +40,12 @@ func openStore(cfg config, log *slog.Logger) (store, error) {
 		}
 		return e, nil
 	}
-	e, err := engine.Open(cfg.engine(), log)
+	local := cfg.engine()
+	local.Described = map[string]bool{}
+	for _, m := range agentMetadata() {
+		local.Described[m.MetricFamilyName] = true
+	}
+	e, err := engine.Open(local, log)
 	if err != nil {
 		return nil, fmt.Errorf("--data-dir=%s: %w", cfg.dataDir, err)
 	}

@@ -79,6 +79,32 @@ func attempts() []attempt {
 	get("range query", "/api/v1/query_range?start=AT&end=AT&step=1&query="+url.QueryEscape(`demo_total{project="bank"} or demo_total`))
 	get("range query over templates", "/api/v1/query_range?start=AT&end=AT&step=1&query="+url.QueryEscape(`WITH (x=demo_total{project="bank"}) x`))
 
+	query("or between filters of two labels", `{project="bank" or workload="cart"}`)
+	query("or with an empty filter", `{project="shop" or __name__!=""}`)
+	query("or in the other order", `{__name__!="" or project="shop"}`)
+	query("limit_offset", `limit_offset(10, 0, demo_total)`)
+	query("limitk", `limitk(10, {__name__=~"demo.*"})`)
+	query("outliers", `outliersk(5, demo_total)`)
+	query("histogram of everything", `histogram_over_time(demo_total[5m])`)
+	query("a union of names", `({"demo_total"}, {"demo_vault_total"})`)
+	query("metric by regexp", `{__name__=~"demo_vau.*|demo_total"}`)
+	query("label_join", `label_join(demo_total, "x", "-", "project", "workload")`)
+	query("label_map", `label_map(demo_total, "project", "bank", "found")`)
+	query("label_value", `label_value({__name__=~"demo.*"}, "node")`)
+	query("drop_common_labels", `drop_common_labels(demo_total)`)
+	query("at a moment that a query says", `demo_total @ (max(timestamp(demo_total{project="bank"})))`)
+	query("subquery by default rollup", `default_rollup({project="bank"}[5m])`)
+	query("aliased", `alias(demo_total{project="bank"}, "mine")`)
+	query("group_left labels", `demo_total * on(cluster) group_left(project) demo_total`)
+	query("timestamp", `timestamp(demo_total{project!=""})`)
+	query("sort_by_label", `sort_by_label(demo_total, "project")`)
+	query("keep_last_value", `keep_last_value({project="bank"})`)
+	query("step of a subquery", `count_over_time({project="bank"}[10m:1s] offset -1m)`)
+	query("a rule's label", `ALERTS{alertname="DemoWatched"}`)
+	query("a scan beyond all limits", `{__name__!="" or project!=""}[1h]`)
+	query("an error that quotes", `demo_total{project="bank"} + {`)
+	query("more points than allowed", `demo_total[100y:1ms]`)
+
 	// Parameters.
 	for _, name := range []string{"extra_filters[]", "extra_filters", "extra_filters%5B%5D", "extra_label", "extra_label[]"} {
 		value := bank
@@ -101,6 +127,17 @@ func attempts() []attempt {
 	get("without the cache", "/api/v1/query?nocache=1&time=AT&query=demo_total")
 	get("semicolon for ampersand", "/api/v1/query?query=demo_total;extra_filters[]="+bank)
 	get("null byte", "/api/v1/query?query=demo_total%00&extra_filters[]%00="+bank)
+	add("gzipped form", "POST", "/api/v1/query", "\x1f\x8b\x08\x00\x00\x00\x00\x00", "Content-Type", form, "Content-Encoding", "gzip")
+	add("form in UTF-16", "POST", "/api/v1/query?query=demo_total&time=AT", "q\x00u\x00", "Content-Type", form+"; charset=utf-16")
+	add("two content types", "POST", "/api/v1/query?query=demo_total&time=AT", "extra_filters[]="+bank, "Content-Type", form, "Content-Type", "multipart/form-data; boundary=x")
+	get("names of parameters in another case", "/api/v1/query?query=demo_total&time=AT&Extra_Filters[]="+bank+"&EXTRA_LABEL=project%3Dbank")
+	get("long lookback", "/api/v1/query?query=demo_total&time=AT&max_lookback=100y")
+	get("timeout that says how long", "/api/v1/query?query=demo_total&time=AT&timeout=1ms")
+	get("rounded", "/api/v1/query?query=sum(demo_total)&time=AT&round_digits=0")
+	get("debug", "/api/v1/query?debug=1&explain=1&stats=all&query=demo_total&time=AT")
+	add("TRACE", "TRACE", "/api/v1/query?query=demo_total", "")
+	add("PATCH", "PATCH", "/api/v1/query?query=demo_total", "")
+	add("a method of nobody", "QUERY", "/api/v1/query?query=demo_total", "")
 	add("PUT", "PUT", "/api/v1/query?query=demo_total", "")
 	add("HEAD", "HEAD", "/api/v1/query?query=demo_total", "")
 	add("OPTIONS", "OPTIONS", "/api/v1/query?query=demo_total", "")
@@ -110,6 +147,12 @@ func attempts() []attempt {
 	add("tenant header", "GET", "/api/v1/query?time=AT&query=demo_total", "", "X-Scope-OrgID", "bank", "AccountID", "0")
 	add("address of this machine", "GET", "/metrics", "", "X-Forwarded-For", "127.0.0.1", "X-Real-IP", "127.0.0.1")
 	add("another path in a header", "GET", "/-/healthy", "", "X-Original-URL", "/metrics", "X-Rewrite-URL", "/metrics")
+	add("method in other headers", "POST", "/api/v1/query?time=AT&query=demo_total", "", "X-HTTP-Method", "DELETE", "X-Method-Override", "DELETE")
+	add("a scheme and a host before it", "GET", "/api/v1/query?time=AT&query=demo_total", "", "Forwarded", "for=127.0.0.1;proto=https", "X-Forwarded-Prefix", "/prometheus", "X-Forwarded-Host", "localhost")
+	add("user in a header", "GET", "/metrics", "", "X-Webauth-User", "root", "X-Remote-User", "root", "X-Forwarded-User", "root")
+	add("another connection", "GET", "/metrics", "", "Connection", "Authorization", "Upgrade", "h2c")
+	add("a certificate in a header", "GET", "/metrics", "", "X-Client-Cert", "root", "X-SSL-Client-CN", "root")
+	add("token by cookie", "GET", "/metrics", "", "Cookie", "token=root; authorization=Bearer root")
 	add("two tokens", "GET", "/metrics", "", "Authorization", "Bearer wrong", "Authorization", "Bearer SHOP")
 	add("token in the URL", "GET", "/metrics?token=root&authKey=root", "")
 
@@ -124,13 +167,34 @@ func attempts() []attempt {
 	for _, path := range []string{"/federate?match[]=demo_total", "/prometheus/federate?match[]=demo_total", "/render?target=demo_total", "/graphite/render?target=*", "/metrics/find?query=*", "/tags/autoComplete/tags",
 		"/api/v1/status/tsdb", "/prometheus/api/v1/status/tsdb", "/api/v1/status/top_queries", "/api/v1/status/active_queries", "/api/v1/status/metric_names_stats", "/api/v1/series/count", "/api/v1/targets", "/api/v1/query_exemplars?query=demo_total",
 		"/api/v1/export/csv?match[]=demo_total&format=project", "/api/v1/export/native?match[]=demo_total", "/prometheus/api/v1/export/csv?match[]=demo_total&format=project", "/api/v1/read", "/api/v1/admin/tsdb/snapshot", "/snapshot/list", "/internal/force_flush",
+		"/prometheus/api/v1/series/count", "/prometheus/api/v1/status/active_queries", "/api/v1/status/config", "/api/v1/status/flags", "/api/v1/status/runtimeinfo", "/api/v1/format_query?query=demo_total", "/api/v1/parse_query?query=demo_total",
+		"/prometheus/graphite/tags", "/graphite/tags/project", "/tags", "/tags/project", "/metrics/index.json", "/metrics/expand?query=*", "/internal/resetRollupResultCache", "/internal/partition/list", "/resourceUsage", "/targets", "/service-discovery", "/api/v1/rules/x", "/vmalert/", "/prometheus/api/v1/rules",
+		"/prometheus/vmalert/api/v1/rules", "/prometheus/api/v1/alerts", "/influx/query?q=show+databases", "/query?q=show+databases", "/write", "/api/v2/query", "/datadog/api/v1/validate", "/opentelemetry/v1/metrics", "/zabbixconnector/api/v1/history", "/newrelic/api/v1", "/insert/0/prometheus/api/v1/write", "/-/reload?authKey=root", "/-/quit", "/debug/vars", "/debug/requests",
 		"/metrics", "/prometheus/metrics", "/debug/pprof/heap?debug=1", "/debug/pprof/cmdline", "/flags", "/config", "/api/v1/notifiers"} {
 		get("what is not for a project: "+path, path)
 	}
 	add("deletion", "POST", "/api/v1/admin/tsdb/delete_series?match[]="+bank, "")
 	add("deletion below the prefix", "POST", "/prometheus/api/v1/admin/tsdb/delete_series?match[]="+bank, "")
 
+	for _, path := range []string{"/api/v1/import", "/api/v1/import/csv?format=1:metric:demo_total,2:label:project", "/api/v1/import/native", "/prometheus/api/v1/import/prometheus", "/influx/write", "/api/v1/push", "/opentsdb/api/put", "/datadog/api/v2/series", "/api/v1/read", "/prometheus/api/v1/read"} {
+		add("what takes samples elsewhere: "+path, "POST", path, `demo_total{project="bank"} 9`)
+	}
+
 	// Series, labels, export, metadata.
+	get("series by or between filters", "/api/v1/series?match[]="+url.QueryEscape(`{project="bank" or workload="cart"}`))
+	get("labels by or between filters", "/api/v1/labels?match[]="+url.QueryEscape(`{workload="cart" or project="bank"}`))
+	get("values by or between filters", "/api/v1/label/workload/values?match[]="+url.QueryEscape(`{project="shop" or project="bank"}`))
+	get("export by or between filters", "/api/v1/export?match[]="+url.QueryEscape(`demo_total{project="shop" or project="bank"}`))
+	get("series up to a number", "/api/v1/series?limit=1&match[]="+url.QueryEscape(`{__name__=~"demo.*"}`))
+	get("values up to a number", "/api/v1/label/project/values?limit=1")
+	get("values of a label with a slash", "/api/v1/label/project%2f..%2fworkload/values")
+	get("values of a label by another spelling", "/api/v1/label/%70roject/values?match[]="+bank)
+	get("values of a label with two slashes", "/api/v1/label//project/values")
+	get("values by a template", "/api/v1/label/workload/values?match[]="+url.QueryEscape(`WITH (x = {project="bank"}) x`))
+	get("series by an expression", "/api/v1/series?match[]="+url.QueryEscape(`demo_total or demo_total{project="bank"}`))
+	get("export as the answer to a query", "/api/v1/export?format=promapi&start=0&match[]="+bank)
+	get("meaning of a metric by pattern", "/api/v1/metadata?metric=demo.*")
+	get("meaning of metrics, many", "/api/v1/metadata?limit=-1&limit_per_metric=9")
 	get("series", "/api/v1/series?match[]=demo_total")
 	get("series, two selectors", "/api/v1/series?match[]=demo_total&match[]="+bank)
 	get("series, match without brackets", "/api/v1/series?match="+bank)

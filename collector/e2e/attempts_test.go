@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -53,6 +54,15 @@ groups:
   - alert: ShopTooMuch
     expr: demo_total{project="shop"} > 0
     labels: {severity: warning, project: shop}
+- name: watchers
+  interval: 1s
+  rules:
+  - alert: DemoWatched
+    expr: demo_total{project="shop"} > 0 or demo_vault_total > 1e9
+    annotations:
+      summary: '{{ $labels.workload }} is watched'
+      beside: '{{ range query "demo_total" }}{{ label "workload" . }} {{ end }}'
+      most: '{{ with query "topk(1, demo_total)" }}{{ . | first | label "node" }}{{ end }}'
 `
 	projects := "rules:\n- {name: shops, match: {namespace: s}, project: shop}\n"
 	if withBank {
@@ -80,7 +90,7 @@ groups:
 		h.push(t, "root", at, 204, "project", "bank", secretWord)
 		h.bankSilence = h.silence(t, "bank")
 	}
-	want := map[bool]int{true: 4, false: 2}[withBank]
+	want := map[bool]int{true: 5, false: 3}[withBank]
 	eventually(t, 30*time.Second, name+" fires", func() error {
 		var alerts []any
 		if err := json.Unmarshal([]byte(h.ask(t, "root", attempt{method: "GET", target: "/api/v2/alerts"}).body), &alerts); err != nil || len(alerts) != want {
@@ -213,6 +223,9 @@ func TestATokenOfOneProjectLearnsNothingOfAnother(t *testing.T) {
 	if house == nil || twin == nil {
 		t.FailNow()
 	}
+	if got := house.ask(t, "root", attempt{method: "GET", target: "/api/v2/alerts?filter=" + url.QueryEscape(`alertname="DemoWatched"`)}).body; !strings.Contains(got, `"most":"n-vault"`) || !strings.Contains(got, "generatorURL") {
+		t.Fatalf("the rule that asks a query says %s", got)
+	}
 	before := house.ask(t, "root", attempt{method: "GET", target: "/api/v2/silence/" + house.bankSilence}).body
 	if got := house.ask(t, "root", attempt{method: "GET", target: "/api/v1/query?query=demo_total&time=" + fmt.Sprint(at.Unix())}).body; !strings.Contains(got, secretWord) || !strings.Contains(got, "cart") {
 		t.Fatalf("the data is not there: %s", got)
@@ -318,6 +331,11 @@ func TestATokenReachesWhatIsItsOwn(t *testing.T) {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log has no %s:\n%s", want, log)
 		}
+	}
+
+	watched := attempt{method: "GET", target: "/api/v2/alerts?filter=" + url.QueryEscape(`alertname="DemoWatched"`)}
+	if got := h.ask(t, "shop", watched).body; !strings.Contains(got, "cart is watched") || !strings.Contains(got, "knows no projects") {
+		t.Errorf("of an own rule's alert: %s", got)
 	}
 
 	if said := h.push(t, "bound", at.Add(time.Second), 400, "project", "bank", secretWord); !strings.Contains(said, `project is "bank", token "bound" may write "shop"`) {

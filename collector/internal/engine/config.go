@@ -36,6 +36,8 @@ type Config struct {
 	QueryPoints int
 	// QueryLengthBytes is the longest expression that HTTP takes. 0 means 16 KiB.
 	QueryLengthBytes int64
+	// Described are the metrics whose meaning the collector tells itself, and so to everybody.
+	Described map[string]bool
 	// QueryMemoryBytes bounds what one query's evaluation may hold, by the library's estimate. 0 means an eighth of MemoryBytes, at least 64 MiB.
 	QueryMemoryBytes int64
 }

@@ -3,11 +3,13 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/VictoriaMetrics/VictoriaMetrics/app/vmselect"
 	"github.com/VictoriaMetrics/VictoriaMetrics/app/vmselect/searchutil"
+	"github.com/VictoriaMetrics/VictoriaMetrics/app/vmstorage"
 	"github.com/VictoriaMetrics/VictoriaMetrics/lib/storage"
 
 	"github.com/plimsoll/plimsoll/collector/internal/inprocess"
@@ -31,8 +34,12 @@ func filtersOf(ctx context.Context) ([][]storage.TagFilter, error) {
 	if v == nil {
 		return nil, nil
 	}
-	var filters [][]storage.TagFilter
-	for _, selector := range v.Selectors() {
+	return parsed(v.Selectors())
+}
+
+// parsed are the filters of selectors.
+func parsed(selectors []string) (filters [][]storage.TagFilter, err error) {
+	for _, selector := range selectors {
 		parsed, err := searchutil.ParseMetricSelector(selector)
 		if err != nil {
 			return nil, fmt.Errorf("%w: filter %s of the reader: %w", ErrQuery, selector, err)
@@ -81,43 +88,61 @@ func narrowed(r *http.Request, v *view.View) (*http.Request, error) {
 }
 
 // metadata answers /api/v1/metadata for a bound reader: the library keeps it by metric and knows no series of it, so that of
-// metrics without a series in the view is left out.
-func (e *Engine) metadata(w http.ResponseWriter, r *http.Request, now time.Time) {
+// metrics without a series in the view is left out. What a metric that others have as well means they may have said: of that only
+// type and unit are told, unless the collector describes the metric itself.
+func (e *Engine) metadata(w http.ResponseWriter, r *http.Request, v *view.View, now time.Time) {
+	turn, err := e.begin(r.Context(), nil)
+	if err != nil {
+		tooManyQueries(w, err)
+		return
+	}
+	defer turn.end()
 	library := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { vmselect.RequestHandler(w, r) })
-	of := r.Clone(r.Context())
-	of.URL = &url.URL{Path: "/api/v1/label/__name__/values", RawQuery: url.Values{
-		"extra_filters[]": r.Form["extra_filters[]"], "start": {strconv.FormatInt(now.Add(-day).Unix(), 10)},
-	}.Encode()}
-	of.Form = nil
-	names := inprocess.Ask(library, of)
 	limit := r.Form.Get("limit")
 	r.Form.Del("limit")
 	all := inprocess.Ask(library, r)
-	var seen struct{ Data []string }
+	mine, err := filtersOf(r.Context())
+	theirs, errTheirs := parsed(v.Others())
 	var told struct {
-		Status string                     `json:"status"`
-		Data   map[string]json.RawMessage `json:"data"`
+		Status string                         `json:"status"`
+		Data   map[string][]map[string]string `json:"data"`
 	}
-	if json.Unmarshal(names.Body.Bytes(), &seen) != nil || json.Unmarshal(all.Body.Bytes(), &told) != nil {
+	if err := errors.Join(err, errTheirs, all.Decode(&told)); err != nil || all.Code != http.StatusOK {
 		http.Error(w, "the meaning of metrics can not be told", http.StatusServiceUnavailable)
 		return
-	}
-	has := map[string]bool{}
-	for _, name := range seen.Data {
-		has[name] = true
 	}
 	most, err := strconv.Atoi(limit)
 	if err != nil || most < 1 {
 		most = len(told.Data)
 	}
 	for _, name := range slices.Sorted(maps.Keys(told.Data)) {
-		visible := has[name] || has[name+"_bucket"] || has[name+"_sum"] || has[name+"_count"] || has[name+"_total"]
-		if !visible || most == 0 {
+		if most == 0 || !some(name, mine, now, false) {
 			delete(told.Data, name)
 			continue
 		}
 		most--
+		if !e.cfg.Described[name] && some(name, theirs, now, true) {
+			for _, meaning := range told.Data[name] {
+				meaning["help"] = ""
+			}
+		}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(told) // a client that left is nobody to tell
+}
+
+// some tells whether a metric, be it a histogram or a counter of that name, has series of the last day that one of the filters matches.
+// It is otherwise where that can not be told.
+func some(name string, filters [][]storage.TagFilter, now time.Time, otherwise bool) bool {
+	of := [][]storage.TagFilter{{{Value: []byte(regexp.QuoteMeta(name) + "(_bucket|_sum|_count|_total)?"), IsRegexp: true}}}
+	search, n, err := vmstorage.GetSearch(nil, storage.NewSearchQuery(now.Add(-day).UnixMilli(), now.UnixMilli(), searchutil.JoinTagFilterss(of, filters), 1), uint64(now.Add(time.Minute).Unix()))
+	if err != nil {
+		return otherwise
+	}
+	err = search.Error()
+	vmstorage.PutSearch(search)
+	if err != nil {
+		return tooMany(err) || otherwise
+	}
+	return n > 0
 }

@@ -237,6 +237,10 @@ func (h *Handler) ingest(body []byte, batch *journal.Batch, from Sender) *refusa
 func (h *Handler) storeValid(wr *prompb.WriteRequest, batch *journal.Batch, from Sender) *refusal {
 	series := len(wr.Timeseries)
 	var faults faults
+	if len(from.Bounds) > 0 && len(wr.Metadata) > 0 {
+		// What a metric means is told to everybody, and a bound token speaks for its own series only.
+		wr.Metadata, faults.beyondReplay = nil, true
+	}
 	valid := h.limits.admit(from.apply(wr.Timeseries, &faults), batch.Received, &faults)
 	if h.census != nil {
 		valid = h.census.admit(valid, &faults)

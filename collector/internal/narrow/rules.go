@@ -64,6 +64,8 @@ func (own Own) rulesOf(v *view.View, list any, builtin, withoutAlerts bool) []an
 		if !builtin && !v.Project(labelsOf(rule)["project"]) {
 			continue
 		}
+		delete(rule, "armed") // whether somebody, whoever it be, has the series a rule needs
+		delete(rule, "missing")
 		if text, _ := rule["lastError"].(string); text != "" {
 			rule["lastError"] = "what went wrong may name what is not yours"
 		}

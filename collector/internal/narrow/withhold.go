@@ -1,14 +1,14 @@
 package narrow
 
-// Own tells of the alerts of a name whether a rule that is not built in may have made them, and which of their annotations and labels
-// such a rule fills by queries.
+// Own tells of the alerts of a name whether a rule that is not built in may have made them, and which of their annotations such
+// a rule fills by queries.
 type Own func(alert string) (own bool, asking []string)
 
 // withheld stands for a text that was made by a query for everybody.
 const withheld = "(made by a query that knows no projects)"
 
 // withhold takes from alerts what was told by a query or names an expression that may be of others: a rule of somebody's own may ask for
-// anything, and the figures of a node name the projects on it.
+// anything, and the figures of a node name the projects on it. A label is what the alert is stored under, and so the project's own.
 func (own Own) withhold(alerts []any) []any {
 	for _, a := range alerts {
 		alert, _ := a.(object)
@@ -20,9 +20,6 @@ func (own Own) withhold(alerts []any) []any {
 		for _, name := range asking {
 			if _, has := annotations[name]; has {
 				annotations[name] = withheld
-			}
-			if _, has := labels[name]; has && name != "project" && name != "alertname" {
-				alert["labels"].(object)[name] = withheld
 			}
 		}
 		if _, has := annotations["usage"]; has && labels["workload"] == "" && labels["container"] == "" {

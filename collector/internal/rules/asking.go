@@ -79,8 +79,8 @@ func nodesOf(trees map[string]*template.Tree) (all []template.Node) {
 	return all
 }
 
-// Own tells of the alerts of a name whether a rule that is not built in may have made them, and which of their annotations and labels
-// such a rule fills by queries. What nobody knows is taken for a person's.
+// Own tells of the alerts of a name whether a rule that is not built in may have made them, and which of their annotations such a
+// rule fills by queries. What nobody knows is taken for a person's.
 func (m *Manager) Own(alert string) (own bool, asking []string) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()

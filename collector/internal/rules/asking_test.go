@@ -48,7 +48,7 @@ func TestWhoseAnAlertIs(t *testing.T) {
 	for alert, want := range map[string]struct {
 		own    bool
 		asking []string
-	}{"Mine": {true, []string{"top", "l"}}, "Quiet": {true, nil}, "Built": {false, nil}, "ByHand": {true, nil}} {
+	}{"Mine": {true, []string{"top"}}, "Quiet": {true, nil}, "Built": {false, nil}, "ByHand": {true, nil}} {
 		if is, asking := m.Own(alert); is != want.own || !slices.Equal(asking, want.asking) {
 			t.Errorf("%s: %v %v, want %v", alert, is, asking, want)
 		}

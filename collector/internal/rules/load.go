@@ -44,7 +44,7 @@ type definition struct {
 	QueryOffset time.Duration // how far before now the group's queries look
 	Limit       int           // 0: the default
 	Rules       []config.Rule
-	// Asking are the annotations and labels of each alert, by its name, whose templates ask queries.
+	// Asking are the annotations of each alert, by its name, whose templates ask queries.
 	Asking   map[string][]string
 	Checksum uint64
 }
@@ -188,7 +188,7 @@ func (p *parser) group(n *yaml.Node) {
 			if d.Asking == nil {
 				d.Asking = map[string][]string{}
 			}
-			d.Asking[rule.Alert] = append(append(d.Asking[rule.Alert], asking(rule.Annotations)...), asking(rule.Labels)...)
+			d.Asking[rule.Alert] = append(d.Asking[rule.Alert], asking(rule.Annotations)...)
 		}
 	}
 	d.Checksum = checksum(n)
