@@ -90,7 +90,7 @@ func Open(cfg Config, log *slog.Logger) (e *Engine, err error) {
 		return nil, err
 	}
 	vmstorage.Init(cfg.QueryConcurrency, placeWait, promql.ResetRollupResultCacheIfNeeded)
-	vmselect.Init(cfg.QueryConcurrency, placeWait)
+	vmselect.Init(2*cfg.QueryConcurrency, placeWait) // more than the lanes let through
 	return e, nil
 }
 

@@ -52,12 +52,6 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // answer has the library answer when it is the request's turn.
 func (e *Engine) answer(w http.ResponseWriter, r *http.Request, now time.Time) {
-	goAway, err := e.place(r.Context())
-	if err != nil {
-		tooManyQueries(w, err)
-		return
-	}
-	defer goAway()
 	turn, err := e.begin(r.Context(), scansIn(r, now))
 	switch {
 	case errors.Is(err, errScan):

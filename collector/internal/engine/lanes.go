@@ -18,8 +18,8 @@ import (
 // on all CPUs, while what is small goes past it. In each lane the turn goes round from caller to caller. A caller who reads an
 // answer slowly holds memory, and so one of the places there are for answers, but nobody's turn.
 type lanes struct {
-	answers *turns.Turns // requests, from the first to the last byte of the answer
-	large   *turns.Turns // those of them whose answers may be large
+	answers *turns.Turns // places for small evaluations, from their beginning to the last byte of the answer
+	large   *turns.Turns // places for large ones
 	light   *turns.Turns // small evaluations
 	heavy   *turns.Turns // large ones
 }
@@ -41,24 +41,14 @@ func newLanes(concurrency int) lanes {
 	}
 }
 
-// placeWait is how long a request waits for a place.
+// placeWait is how long a small query waits for a place.
 const placeWait = 10 * time.Second
 
 var errCrowded = errors.New("too many queries")
 
-// place waits for a place among those who are answered.
-func (e *Engine) place(ctx context.Context) (leave func(), err error) {
-	ctx, cancel := context.WithTimeout(ctx, placeWait)
-	defer cancel()
-	if leave, err = e.lanes.answers.Take(ctx, turns.Who(ctx)); err != nil {
-		return nil, fmt.Errorf("%w: %s", errCrowded, e.inOwnWords(fmt.Sprintf("no place came free within %s: --limit.query-concurrency=%d queries are answered at once, half of them for one caller", placeWait, e.cfg.QueryConcurrency)))
-	}
-	return leave, nil
-}
-
 // turn is the right to have something evaluated, until ended.
 type turn struct {
-	away func()       // leaves the place of a large answer, nil without one
+	away func()       // leaves the place, nil without one
 	lane *turns.Turns // that leave is of
 
 	mu    sync.Mutex
@@ -66,20 +56,23 @@ type turn struct {
 	since time.Time
 }
 
-// begin waits until what scans describe may be evaluated.
-func (e *Engine) begin(ctx context.Context, scans []scan) (t *turn, err error) {
+// begin waits until what scans describe may be evaluated. Who waits has no place yet: so those who wait for a large turn keep no small one
+// from being answered.
+func (e *Engine) begin(ctx context.Context, scans []scan) (*turn, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.QueryDuration)
 	defer cancel()
-	t = &turn{lane: e.lanes.light}
+	t := &turn{lane: e.lanes.light}
 	if err := t.resume(ctx); err != nil {
 		return nil, e.noTurn()
 	}
 	deadline := searchutil.NewDeadline(time.Now(), e.cfg.QueryDuration, "--limit.query-duration")
-	if light, _ := count(scans, min(lightSeries, e.cfg.QueryScan), deadline); light {
-		return t, nil
-	}
+	light, _ := count(scans, min(lightSeries, e.cfg.QueryScan), deadline)
 	t.pause()
+	if light {
+		return t, e.enterLight(ctx, t)
+	}
 	t.lane = e.lanes.heavy
+	var err error
 	if t.away, err = e.lanes.large.Take(ctx, turns.Who(ctx)); err != nil {
 		return nil, e.noTurn()
 	}
@@ -92,6 +85,20 @@ func (e *Engine) begin(ctx context.Context, scans []scan) (t *turn, err error) {
 		return nil, e.scansTooMuch()
 	}
 	return t, nil
+}
+
+// enterLight takes a place and a turn for what was found to be small.
+func (e *Engine) enterLight(ctx context.Context, t *turn) (err error) {
+	ctx, cancel := context.WithTimeout(ctx, placeWait)
+	defer cancel()
+	if t.away, err = e.lanes.answers.Take(ctx, turns.Who(ctx)); err == nil {
+		err = t.resume(ctx)
+	}
+	if err != nil {
+		t.end()
+		return fmt.Errorf("%w: %s", errCrowded, e.inOwnWords(fmt.Sprintf("no place came free within %s: --limit.query-concurrency=%d queries are answered at once, half of them for one caller", placeWait, e.cfg.QueryConcurrency)))
+	}
+	return nil
 }
 
 // pause gives the CPU back, if it is held.

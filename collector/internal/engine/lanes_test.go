@@ -103,6 +103,9 @@ func TestALargeQueryWaitsAndASmallOneGoesPastIt(t *testing.T) {
 		}
 		leave = append(leave, one)
 	}
+	for i := range 2 * shared.cfg.QueryConcurrency { // of two callers, who wait
+		go asked(t.Context(), fmt.Sprint("waiting ", i%2), "/api/v1/query?query=count(t_lanes)")
+	}
 	if w := asked(t.Context(), "small", "/api/v1/query?query=t_lanes_small"); w.Code != 200 || !strings.Contains(w.Body.String(), "t_lanes_small") {
 		t.Errorf("a small query waits: %d %s", w.Code, w.Body)
 	}
@@ -122,6 +125,9 @@ func TestALargeQueryWaitsAndASmallOneGoesPastIt(t *testing.T) {
 	}
 	if w := asked(t.Context(), "large", "/api/v1/query?query=count(t_lanes)"); w.Code != 200 || !strings.Contains(w.Body.String(), `"3001"`) {
 		t.Errorf("when its turn comes: %d %s", w.Code, w.Body)
+	}
+	for patience := time.Now().Add(20 * time.Second); !shared.lanes.large.Idle() && time.Now().Before(patience); {
+		time.Sleep(time.Millisecond)
 	}
 	for name, lane := range map[string]*turns.Turns{"answers": shared.lanes.answers, "large": shared.lanes.large, "light": shared.lanes.light, "heavy": shared.lanes.heavy} {
 		if !lane.Idle() {

@@ -6,9 +6,16 @@ package turns
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 )
+
+// mostWaiting bounds what waits for one caller.
+const mostWaiting = 256
+
+// ErrCrowded is that a caller has too much waiting already.
+var ErrCrowded = errors.New("too much of this caller waits already")
 
 // Turns is a number of seats. All methods may be called from any goroutine.
 type Turns struct {
@@ -32,7 +39,7 @@ func New(seats, each int) *Turns {
 	return &Turns{seats: max(1, seats), each: max(1, each), callers: map[string]*caller{}}
 }
 
-// Take waits for a seat until ctx ends, which is the only error. The caller gives it back with leave, once.
+// Take waits for a seat until ctx ends. The caller gives it back with leave, once. An error is that of ctx, or ErrCrowded.
 func (t *Turns) Take(ctx context.Context, who string) (leave func(), err error) {
 	t.mu.Lock()
 	c := t.callers[who]
@@ -45,6 +52,10 @@ func (t *Turns) Take(ctx context.Context, who string) (leave func(), err error) 
 		t.give(c)
 		t.mu.Unlock()
 		return func() { t.leave(who) }, nil
+	}
+	if len(c.waiting) >= mostWaiting {
+		t.mu.Unlock()
+		return nil, ErrCrowded
 	}
 	seat := make(chan struct{})
 	c.waiting = append(c.waiting, seat)

@@ -77,6 +77,27 @@ func TestOneCallerNeverHoldsAllSeats(t *testing.T) {
 	})
 }
 
+func TestWhatWaitsForOneCallerIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		seats := New(1, 1)
+		leave := taken(t, seats, "greedy")
+		var mu sync.Mutex
+		var log []string
+		for range mostWaiting {
+			waits(t, seats, "greedy", &mu, &log)
+		}
+		if _, err := seats.Take(t.Context(), "greedy"); !errors.Is(err, ErrCrowded) {
+			t.Errorf("one more: %v", err)
+		}
+		waits(t, seats, "modest", &mu, &log)
+		leave()
+		time.Sleep(time.Hour)
+		if len(log) != mostWaiting+1 || !seats.Idle() {
+			t.Errorf("%d had their turn", len(log))
+		}
+	})
+}
+
 func TestWhoEndsWaitingLeavesNoSeatBehind(t *testing.T) {
 	seats := New(2, 2)
 	var all sync.WaitGroup
