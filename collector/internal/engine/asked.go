@@ -8,20 +8,15 @@ import (
 
 	"github.com/VictoriaMetrics/VictoriaMetrics/app/vmselect/searchutil"
 	"github.com/VictoriaMetrics/VictoriaMetrics/lib/httputil"
-	"github.com/VictoriaMetrics/VictoriaMetrics/lib/storage"
 )
 
-// everything is a scan of which it is not worth to ask how much it is.
-func everything(to int64) []scan {
-	return []scan{{filters: [][]storage.TagFilter{{}}, to: to, values: manyValues}}
-}
-
 // scansIn are the selectors of a request, read as the library reads them. What makes no sense has none, as the library says what is wrong.
-func scansIn(r *http.Request, now time.Time) []scan {
+// Names and values of labels that are asked for without a selector are large, and yet read no series.
+func scansIn(r *http.Request, now time.Time) (scans []scan, large bool) {
 	path := strings.TrimPrefix(r.URL.Path, "/prometheus")
 	enforced, err := searchutil.GetExtraTagFilters(r)
 	if err != nil || path == "/api/v1/metadata" || path == "/api/v1/status/buildinfo" {
-		return nil
+		return nil, false
 	}
 	at := func(name string, otherwise int64) int64 {
 		millis, wrong := httputil.GetTime(r, name, otherwise)
@@ -36,7 +31,6 @@ func scansIn(r *http.Request, now time.Time) []scan {
 		step = lookback
 	}
 	end := at("end", now.UnixMilli())
-	var scans []scan
 	switch path {
 	case "/api/v1/query":
 		time := at("time", now.UnixMilli())
@@ -57,12 +51,10 @@ func scansIn(r *http.Request, now time.Time) []scan {
 				scans = append(scans, s)
 			}
 		}
-		if len(scans) == 0 {
-			scans = everything(end) // names and values of all labels
-		}
+		large = len(scans) == 0
 	}
 	if err != nil {
-		return nil
+		return nil, false
 	}
-	return scans
+	return scans, large
 }

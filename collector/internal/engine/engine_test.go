@@ -274,7 +274,7 @@ func TestMetricsOfTheLibraryAreOffered(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(shared.Collector())
 	families, err := reg.Gather()
-	if err != nil || len(families) != 4 {
+	if err != nil || len(families) != 5 {
 		t.Fatalf("%d families, %v", len(families), err)
 	}
 	for _, f := range families {

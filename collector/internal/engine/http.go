@@ -52,7 +52,8 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // answer has the library answer when it is the request's turn.
 func (e *Engine) answer(w http.ResponseWriter, r *http.Request, now time.Time) {
-	turn, err := e.begin(r.Context(), scansIn(r, now))
+	scans, large := scansIn(r, now)
+	turn, err := e.begin(r.Context(), scans, large)
 	switch {
 	case errors.Is(err, errScan):
 		failed(w, http.StatusUnprocessableEntity, "execution", err)

@@ -56,9 +56,9 @@ type turn struct {
 	since time.Time
 }
 
-// begin waits until what scans describe may be evaluated. Who waits has no place yet: so those who wait for a large turn keep no small one
+// begin waits until what scans describe may be evaluated; large is known to be so without them. Who waits has no place yet: so those who wait for a large turn keep no small one
 // from being answered.
-func (e *Engine) begin(ctx context.Context, scans []scan) (*turn, error) {
+func (e *Engine) begin(ctx context.Context, scans []scan, large bool) (*turn, error) {
 	ctx, cancel := context.WithTimeout(ctx, e.cfg.QueryDuration)
 	defer cancel()
 	t := &turn{lane: e.lanes.light}
@@ -68,7 +68,7 @@ func (e *Engine) begin(ctx context.Context, scans []scan) (*turn, error) {
 	deadline := searchutil.NewDeadline(time.Now(), e.cfg.QueryDuration, "--limit.query-duration")
 	light, _ := count(scans, min(lightSeries, e.cfg.QueryScan), deadline)
 	t.pause()
-	if light {
+	if light && !large {
 		return t, e.enterLight(ctx, t)
 	}
 	t.lane = e.lanes.heavy

@@ -77,6 +77,12 @@ func TestAScanIsReadWhenTheQuerySays(t *testing.T) {
 	}
 }
 
+// busy tells whether somebody has a turn or waits for one.
+func busy(lane *turns.Turns) bool {
+	taken, waiting := lane.Load()
+	return taken+waiting > 0
+}
+
 // asked answers a request for who.
 func asked(ctx context.Context, who, target string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
@@ -126,11 +132,11 @@ func TestALargeQueryWaitsAndASmallOneGoesPastIt(t *testing.T) {
 	if w := asked(t.Context(), "large", "/api/v1/query?query=count(t_lanes)"); w.Code != 200 || !strings.Contains(w.Body.String(), `"3001"`) {
 		t.Errorf("when its turn comes: %d %s", w.Code, w.Body)
 	}
-	for patience := time.Now().Add(20 * time.Second); !shared.lanes.large.Idle() && time.Now().Before(patience); {
+	for patience := time.Now().Add(20 * time.Second); busy(shared.lanes.large) && time.Now().Before(patience); {
 		time.Sleep(time.Millisecond)
 	}
 	for name, lane := range map[string]*turns.Turns{"answers": shared.lanes.answers, "large": shared.lanes.large, "light": shared.lanes.light, "heavy": shared.lanes.heavy} {
-		if !lane.Idle() {
+		if busy(lane) {
 			t.Errorf("somebody still has a turn in lane %s", name)
 		}
 	}
@@ -153,6 +159,9 @@ func TestAQueryThatMatchesTooMuchIsRefusedBeforeItReads(t *testing.T) {
 			t.Errorf("in-process, %q: %v", turns.Who(ctx), err)
 		}
 	}
+	if w := asked(t.Context(), "curious", "/api/v1/labels"); w.Code != 200 || !strings.Contains(w.Body.String(), `"i"`) {
+		t.Errorf("the names of all labels: %d %s", w.Code, w.Body)
+	}
 	if w := asked(t.Context(), "curious", "/api/v1/query?query="+url.QueryEscape(`count(t_scanned{i=~"1.?"})`)); w.Code != 200 {
 		t.Errorf("a part of it: %d %s", w.Code, w.Body)
 	}
@@ -168,12 +177,12 @@ func TestASlowReaderHoldsNobodysTurn(t *testing.T) {
 		shared.ServeHTTP(stuck, httptest.NewRequest("GET", fmt.Sprintf("/api/v1/export?match[]=t_slow&end=%d", time.Now().Unix()+10), nil).WithContext(turns.As(t.Context(), "slow")))
 	}()
 	<-stuck.reached
-	for patience := time.Now().Add(10 * time.Second); !shared.lanes.heavy.Idle() || !shared.lanes.light.Idle(); time.Sleep(time.Millisecond) {
+	for patience := time.Now().Add(10 * time.Second); busy(shared.lanes.heavy) || busy(shared.lanes.light); time.Sleep(time.Millisecond) {
 		if time.Now().After(patience) {
 			t.Fatal("it holds a turn")
 		}
 	}
-	if shared.lanes.large.Idle() {
+	if !busy(shared.lanes.large) {
 		t.Error("it holds no place")
 	}
 	close(stuck.release)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/plimsoll/plimsoll/collector/internal/turns"
 )
 
 // WriteMetrics writes the library's own metrics (vm_*) as Prometheus text, without those of the process.
@@ -86,18 +88,19 @@ func (e *Engine) Collector() prometheus.Collector {
 		gauge("storage_free_bytes", "Free disk space where the engine keeps its data."),
 		gauge("storage_bytes", "Size of samples and index, on disk and in memory."),
 		prometheus.NewDesc("plimsoll_collector_queries_refused_total", "Queries that were not answered, or not in full, because of a limit; the label is its flag.", []string{"limit"}, nil),
+		prometheus.NewDesc("plimsoll_collector_queries", "Queries of readers, small and large, that are evaluated or wait for their turn.", []string{"size", "state"}, nil),
 	}
 }
 
 type collector struct {
 	engine               *Engine
 	series, free, stored *prometheus.Desc
-	refused              *prometheus.Desc
+	refused, queries     *prometheus.Desc
 }
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.series, c.free, c.stored, c.refused} {
+	for _, d := range []*prometheus.Desc{c.series, c.free, c.stored, c.refused, c.queries} {
 		ch <- d
 	}
 }
@@ -107,6 +110,11 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	s := c.engine.state()
 	for d, v := range map[*prometheus.Desc]float64{c.series: s.activeSeries, c.free: s.freeDiskBytes, c.stored: s.storedBytes} {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v)
+	}
+	for size, lane := range map[string]*turns.Turns{"small": c.engine.lanes.light, "large": c.engine.lanes.heavy} {
+		taken, waiting := lane.Load()
+		ch <- prometheus.MustNewConstMetric(c.queries, prometheus.GaugeValue, float64(taken), size, "evaluated")
+		ch <- prometheus.MustNewConstMetric(c.queries, prometheus.GaugeValue, float64(waiting), size, "waiting")
 	}
 	for limit, n := range c.engine.refused {
 		ch <- prometheus.MustNewConstMetric(c.refused, prometheus.CounterValue, float64(n.Load()), "limit."+limit)

@@ -91,7 +91,7 @@ func narrowed(r *http.Request, v *view.View) (*http.Request, error) {
 // metrics without a series in the view is left out. What a metric that others have as well means they may have said: of that only
 // type and unit are told, unless the collector describes the metric itself.
 func (e *Engine) metadata(w http.ResponseWriter, r *http.Request, v *view.View, now time.Time) {
-	turn, err := e.begin(r.Context(), nil)
+	turn, err := e.begin(r.Context(), nil, false)
 	if err != nil {
 		tooManyQueries(w, err)
 		return

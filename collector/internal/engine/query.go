@@ -82,7 +82,7 @@ func (e *Engine) evaluate(ctx context.Context, expr string, from, to time.Time, 
 // can not take.
 func (e *Engine) admit(ctx context.Context, expr string, from, to time.Time, step time.Duration, filters [][]storage.TagFilter) (leave func(), err error) {
 	if turns.Who(ctx) != "" {
-		turn, err := e.begin(ctx, scansOf(expr, from.UnixMilli(), to.UnixMilli(), step.Milliseconds(), filters))
+		turn, err := e.begin(ctx, scansOf(expr, from.UnixMilli(), to.UnixMilli(), step.Milliseconds(), filters), false)
 		if err != nil {
 			return nil, err
 		}

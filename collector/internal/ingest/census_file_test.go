@@ -70,11 +70,11 @@ func TestADamagedCensusCostsTheMemoryNotTheStart(t *testing.T) {
 
 // FuzzCensusFile: the census of the run before, or anything else.
 func FuzzCensusFile(f *testing.F) {
-	census := OpenCensus(CensusConfig{}, quiet(), prometheus.NewRegistry())
 	f.Add([]byte{}, []byte(`{"Start":"2026-01-01T00:00:00Z","Secret":"AAAAAAAAAAAAAAAAAAAAAA==","Agents":[{"node":"n"}],"Projects":["p"]}`))
 	f.Add(make([]byte, 40), []byte(`{"Start":"2026-01-01T00:00:00Z","Secret":"AAAAAAAAAAAAAAAAAAAAAA==","Agents":[{"node":"n"}],"Projects":[]}`))
-	census.cfg.Now = func() time.Time { return time.Date(2026, 1, 1, 0, 30, 0, 0, time.UTC) }
+	now := func() time.Time { return time.Date(2026, 1, 1, 0, 30, 0, 0, time.UTC) }
 	f.Fuzz(func(t *testing.T, entries, notes []byte) {
+		census := OpenCensus(CensusConfig{Now: now}, quiet(), prometheus.NewRegistry())
 		data := append(append([]byte{}, entries...), notes...)
 		data = binary.LittleEndian.AppendUint32(data, uint32(len(notes)))
 		data = binary.LittleEndian.AppendUint32(data, crc32.ChecksumIEEE(data))

@@ -78,11 +78,14 @@ func (t *Turns) Take(ctx context.Context, who string) (leave func(), err error) 
 	return nil, ctx.Err()
 }
 
-// Idle tells whether all seats are free.
-func (t *Turns) Idle() bool {
+// Load is how many seats are taken, and how many wait for one.
+func (t *Turns) Load() (taken, waiting int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.taken == 0
+	for _, c := range t.callers {
+		waiting += len(c.waiting)
+	}
+	return t.taken, waiting
 }
 
 // Seats is how many there are.

@@ -11,6 +11,12 @@ import (
 	"time"
 )
 
+// busy tells whether somebody has a seat or waits for one.
+func busy(seats *Turns) bool {
+	taken, waiting := seats.Load()
+	return taken+waiting > 0
+}
+
 // taken takes a seat that must be free.
 func taken(t *testing.T, from *Turns, who string) (leave func()) {
 	t.Helper()
@@ -54,7 +60,7 @@ func TestOneWhoAsksForMuchWaitsForItself(t *testing.T) {
 		if got := strings.Join(log[:3], " "); got != "greedy modest another" && got != "modest another greedy" {
 			t.Errorf("turns: %v", log)
 		}
-		if len(log) != 7 || len(seats.callers) != 0 || !seats.Idle() {
+		if len(log) != 7 || len(seats.callers) != 0 || busy(seats) {
 			t.Errorf("left behind: %v %+v", log, seats)
 		}
 	})
@@ -90,9 +96,12 @@ func TestWhatWaitsForOneCallerIsBounded(t *testing.T) {
 			t.Errorf("one more: %v", err)
 		}
 		waits(t, seats, "modest", &mu, &log)
+		if taken, waiting := seats.Load(); taken != 1 || waiting != mostWaiting+1 {
+			t.Errorf("%d taken, %d wait", taken, waiting)
+		}
 		leave()
 		time.Sleep(time.Hour)
-		if len(log) != mostWaiting+1 || !seats.Idle() {
+		if len(log) != mostWaiting+1 || busy(seats) {
 			t.Errorf("%d had their turn", len(log))
 		}
 	})
@@ -112,7 +121,7 @@ func TestWhoEndsWaitingLeavesNoSeatBehind(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if !seats.Idle() || len(seats.callers) != 0 {
+	if busy(seats) || len(seats.callers) != 0 {
 		t.Errorf("%d seats taken by %d callers after all left", seats.taken, len(seats.callers))
 	}
 }
