@@ -140,6 +140,7 @@ const (
 	pieceTimeout = 20 * time.Second      // of a client for each; what the system keeps for it is beside that
 	pieceBrief   = 5 * time.Millisecond  // with the turn held; a client that reads at once needs less
 	slice        = 50 * time.Millisecond // of a turn in which pieces are made, then others have theirs
+	betweenMost  = 2 * time.Minute       // from one to the next
 )
 
 // turnWriter sends an answer that is made while it is sent. A client who is slow to read holds no turn meanwhile.
@@ -155,8 +156,10 @@ func (w *turnWriter) Write(b []byte) (int, error) {
 	if !w.sent { // the evaluation is over, or hardly begun
 		w.sent, w.turn.since = true, time.Now()
 	}
-	// Without effect where the writer has no connection, as in tests.
-	_ = http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(pieceTimeout))
+	connection := http.NewResponseController(w.ResponseWriter)
+	// Both without effect where the writer has no connection, as in tests.
+	_ = connection.SetWriteDeadline(time.Now().Add(pieceTimeout))
+	defer func() { _ = connection.SetWriteDeadline(time.Now().Add(betweenMost)) }()
 	slow := time.AfterFunc(pieceBrief, w.turn.pause)
 	n, err := w.ResponseWriter.Write(b)
 	slow.Stop()
