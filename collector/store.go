@@ -41,10 +41,7 @@ func openStore(cfg config, log *slog.Logger) (store, error) {
 		return e, nil
 	}
 	local := cfg.engine()
-	local.Described = map[string]bool{}
-	for _, m := range agentMetadata() {
-		local.Described[m.MetricFamilyName] = true
-	}
+	local.Described = agentMetadata()
 	e, err := engine.Open(local, log)
 	if err != nil {
 		return nil, fmt.Errorf("--data-dir=%s: %w", cfg.dataDir, err)

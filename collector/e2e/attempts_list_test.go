@@ -132,7 +132,6 @@ func attempts() []attempt {
 	add("two content types", "POST", "/api/v1/query?query=demo_total&time=AT", "extra_filters[]="+bank, "Content-Type", form, "Content-Type", "multipart/form-data; boundary=x")
 	get("names of parameters in another case", "/api/v1/query?query=demo_total&time=AT&Extra_Filters[]="+bank+"&EXTRA_LABEL=project%3Dbank")
 	get("long lookback", "/api/v1/query?query=demo_total&time=AT&max_lookback=100y")
-	get("timeout that says how long", "/api/v1/query?query=demo_total&time=AT&timeout=1ms")
 	get("rounded", "/api/v1/query?query=sum(demo_total)&time=AT&round_digits=0")
 	get("debug", "/api/v1/query?debug=1&explain=1&stats=all&query=demo_total&time=AT")
 	add("TRACE", "TRACE", "/api/v1/query?query=demo_total", "")

@@ -125,7 +125,7 @@ func series(at time.Time, placeLabel, place, word string) []prompb.TimeSeries {
 
 func (h *house) push(t *testing.T, token string, at time.Time, want int, placeLabel, place, word string) string {
 	t.Helper()
-	return h.write(t, token, want, &prompb.WriteRequest{Timeseries: series(at, placeLabel, place, word), Metadata: []prompb.MetricMetadata{{MetricFamilyName: "demo_" + word + "_total", Help: "of the " + word}}})
+	return h.write(t, token, want, &prompb.WriteRequest{Timeseries: series(at, placeLabel, place, word), Metadata: []prompb.MetricMetadata{{MetricFamilyName: "demo_" + word + "_total", Help: "of the " + word}, {MetricFamilyName: "demo_total", Help: "counts the " + word}, {MetricFamilyName: "container_exit_code", Help: "of a " + word}}})
 }
 
 // pushNode sends what an agent tells of its node.
@@ -136,7 +136,17 @@ func (h *house) pushNode(t *testing.T, at time.Time) {
 		wr.Timeseries = append(wr.Timeseries, prompb.TimeSeries{Samples: []prompb.Sample{{Timestamp: at.UnixMilli(), Value: 1}},
 			Labels: []prompb.Label{{Name: "__name__", Value: name}, {Name: "cluster", Value: "c1"}, {Name: "idc", Value: "east"}, {Name: "node", Value: "n-" + secretWord}}})
 	}
-	h.write(t, "root", 204, wr)
+	h.numbered(t, "root", 1, wr)
+}
+
+// numbered sends a batch of the node's agent.
+func (h *house) numbered(t *testing.T, token string, number int, wr *prompb.WriteRequest) {
+	t.Helper()
+	got := h.ask(t, token, attempt{method: "POST", target: "/api/v1/write", body: string(snappy.Encode(nil, wr.MarshalProtobuf(nil))),
+		header: []string{"Content-Encoding", "snappy", "X-Plimsoll-Agent", "spool-of-the-node", "X-Plimsoll-Sequence", fmt.Sprint(number), "X-Plimsoll-First-Sequence", "1"}})
+	if got.code != 204 {
+		t.Fatalf("batch %d with token %s: %d %s", number, token, got.code, got.body)
+	}
 }
 
 func (h *house) write(t *testing.T, token string, want int, wr *prompb.WriteRequest) string {
@@ -286,7 +296,7 @@ func TestATokenReachesWhatIsItsOwn(t *testing.T) {
 	h := openHouse(t, binary, true, at)
 	for target, want := range map[string]string{
 		"/api/v1/query?query=demo_total": `"workload":"cart"`, "/api/v1/label/project/values": `["shop"]`, "/api/v1/series?match[]=demo_total": `"cart"`, "/api/v1/labels": `"workload"`,
-		"/api/v1/export?match[]=demo_total": `"cart"`, "/api/v1/metadata": `"of the cart"`, "/api/exits": `"workload":"cart"`, "/api/releases": `"new_image":"cart:1"`, "/api/v1/alerts": `"DemoTooMuch"`,
+		"/api/v1/export?match[]=demo_total": `"cart"`, "/api/v1/metadata": `"container_exit_code":[{`, "/api/exits": `"workload":"cart"`, "/api/releases": `"new_image":"cart:1"`, "/api/v1/alerts": `"DemoTooMuch"`,
 		"/api/v1/rules": `"ShopTooMuch"`, "/api/v2/alerts": `"DemoTooMuch"`, "/api/v2/alerts/groups": `"ShopTooMuch"`, "/api/project-map?format=json": `"shop"`, "/api/v2/status": `"versionInfo"`, "/vmui/": "<html", "/prometheus/vmui/timezone": `"timezone"`, "/prometheus/vmui/custom-dashboards": "dashboards",
 	} {
 		eventually(t, 15*time.Second, target, func() error {
@@ -342,6 +352,10 @@ func TestATokenReachesWhatIsItsOwn(t *testing.T) {
 		t.Errorf("a write against the token: %s", said)
 	}
 	h.push(t, "bound", at.Add(time.Second), 204, "project", "shop", "cart")
+	h.numbered(t, "bound", 1000, &prompb.WriteRequest{Timeseries: series(at.Add(time.Second), "project", "shop", "cart")})
+	if got := h.ask(t, "shopnodes", attempt{method: "GET", target: "/api/nodes"}).body; !strings.Contains(got, `"last_seq":1,`) || strings.Contains(got, `"gaps"`) || strings.Contains(got, "root") {
+		t.Errorf("a token numbers the batches of another's agent, or is named: %s", got)
+	}
 	if got := h.ask(t, "root", attempt{method: "GET", target: "/api/v1/query?query=" + "demo_total%5B1h%5D&time=" + fmt.Sprint(at.Unix()+10)}).body; strings.Count(got, `"6"`)+strings.Count(got, `"5"`) > 2 {
 		t.Errorf("samples of bank: %s", got)
 	}

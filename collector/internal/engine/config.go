@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/VictoriaMetrics/VictoriaMetrics/lib/cgroup"
+	"github.com/VictoriaMetrics/VictoriaMetrics/lib/prompb"
 )
 
 // Config of the engine. Only DataDir has no default.
@@ -36,8 +37,8 @@ type Config struct {
 	QueryPoints int
 	// QueryLengthBytes is the longest expression that HTTP takes. 0 means 16 KiB.
 	QueryLengthBytes int64
-	// Described are the metrics whose meaning the collector tells itself, and so to everybody.
-	Described map[string]bool
+	// Described is what the collector says of metrics itself, and so to everybody.
+	Described []prompb.MetricMetadata
 	// QueryMemoryBytes bounds what one query's evaluation may hold, by the library's estimate. 0 means an eighth of MemoryBytes, at least 64 MiB.
 	QueryMemoryBytes int64
 }

@@ -38,7 +38,7 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		if r = own; strings.HasSuffix(r.URL.Path, "/api/v1/metadata") {
-			e.metadata(w, r, v, now)
+			e.metadata(w, r, now)
 			return
 		}
 	}

@@ -3,24 +3,20 @@ package engine
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
 	"mime"
 	"net/http"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/VictoriaMetrics/VictoriaMetrics/app/vmselect"
 	"github.com/VictoriaMetrics/VictoriaMetrics/app/vmselect/searchutil"
 	"github.com/VictoriaMetrics/VictoriaMetrics/app/vmstorage"
+	"github.com/VictoriaMetrics/VictoriaMetrics/lib/prompb"
 	"github.com/VictoriaMetrics/VictoriaMetrics/lib/storage"
 
-	"github.com/plimsoll/plimsoll/collector/internal/inprocess"
 	"github.com/plimsoll/plimsoll/collector/internal/view"
 )
 
@@ -34,12 +30,8 @@ func filtersOf(ctx context.Context) ([][]storage.TagFilter, error) {
 	if v == nil {
 		return nil, nil
 	}
-	return parsed(v.Selectors())
-}
-
-// parsed are the filters of selectors.
-func parsed(selectors []string) (filters [][]storage.TagFilter, err error) {
-	for _, selector := range selectors {
+	var filters [][]storage.TagFilter
+	for _, selector := range v.Selectors() {
 		parsed, err := searchutil.ParseMetricSelector(selector)
 		if err != nil {
 			return nil, fmt.Errorf("%w: filter %s of the reader: %w", ErrQuery, selector, err)
@@ -87,62 +79,60 @@ func narrowed(r *http.Request, v *view.View) (*http.Request, error) {
 	return own, own.ParseForm()
 }
 
-// metadata answers /api/v1/metadata for a bound reader: the library keeps it by metric and knows no series of it, so that of
-// metrics without a series in the view is left out. What a metric that others have as well means they may have said: of that only
-// type and unit are told, unless the collector describes the metric itself.
-func (e *Engine) metadata(w http.ResponseWriter, r *http.Request, v *view.View, now time.Time) {
+// metadata answers /api/v1/metadata for a bound reader. The library keeps what a metric means by its name, whoever said so; hence only
+// what the collector says itself is told, of metrics with series in the view.
+func (e *Engine) metadata(w http.ResponseWriter, r *http.Request, now time.Time) {
 	turn, err := e.begin(r.Context(), nil, false)
 	if err != nil {
 		tooManyQueries(w, err)
 		return
 	}
 	defer turn.end()
-	library := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { vmselect.RequestHandler(w, r) })
-	limit := r.Form.Get("limit")
-	r.Form.Del("limit")
-	all := inprocess.Ask(library, r)
 	mine, err := filtersOf(r.Context())
-	theirs, errTheirs := parsed(v.Others())
-	var told struct {
-		Status string                         `json:"status"`
-		Data   map[string][]map[string]string `json:"data"`
-	}
-	if err := errors.Join(err, errTheirs, all.Decode(&told)); err != nil || all.Code != http.StatusOK {
-		http.Error(w, "the meaning of metrics can not be told", http.StatusServiceUnavailable)
+	if err != nil {
+		failed(w, http.StatusBadRequest, "bad_data", err)
 		return
 	}
-	most, err := strconv.Atoi(limit)
+	only := r.Form.Get("metric")
+	most, err := strconv.Atoi(r.Form.Get("limit"))
 	if err != nil || most < 1 {
-		most = len(told.Data)
+		most = len(e.cfg.Described)
 	}
-	for _, name := range slices.Sorted(maps.Keys(told.Data)) {
-		if most == 0 || !some(name, mine, now, false) {
-			delete(told.Data, name)
-			continue
-		}
-		most--
-		if !e.cfg.Described[name] && some(name, theirs, now, true) {
-			for _, meaning := range told.Data[name] {
-				meaning["help"] = ""
-			}
+	told := map[string][]meaning{}
+	for _, m := range e.cfg.Described {
+		if len(told) < most && (only == "" || only == m.MetricFamilyName) && some(m.MetricFamilyName, mine, now) {
+			told[m.MetricFamilyName] = []meaning{{Type: typeOf(m.Type), Help: m.Help, Unit: m.Unit}}
 		}
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(told) // a client that left is nobody to tell
+	_ = json.NewEncoder(w).Encode(map[string]any{"status": "success", "data": told}) // a client that left is nobody to tell
 }
 
-// some tells whether a metric, be it a histogram or a counter of that name, has series of the last day that one of the filters matches.
-// It is otherwise where that can not be told.
-func some(name string, filters [][]storage.TagFilter, now time.Time, otherwise bool) bool {
-	of := [][]storage.TagFilter{{{Value: []byte(regexp.QuoteMeta(name) + "(_bucket|_sum|_count|_total)?"), IsRegexp: true}}}
+// meaning is what a metric is, as Prometheus tells it.
+type meaning struct {
+	Type string `json:"type"`
+	Help string `json:"help"`
+	Unit string `json:"unit"`
+}
+
+func typeOf(t prompb.MetricType) string {
+	switch t {
+	case prompb.MetricTypeCounter:
+		return "counter"
+	case prompb.MetricTypeGauge:
+		return "gauge"
+	}
+	return "unknown"
+}
+
+// some tells whether a metric has series of the last day that one of the filters matches.
+func some(name string, filters [][]storage.TagFilter, now time.Time) bool {
+	of := [][]storage.TagFilter{{{Value: []byte(name)}}}
 	search, n, err := vmstorage.GetSearch(nil, storage.NewSearchQuery(now.Add(-day).UnixMilli(), now.UnixMilli(), searchutil.JoinTagFilterss(of, filters), 1), uint64(now.Add(time.Minute).Unix()))
 	if err != nil {
-		return otherwise
+		return false
 	}
 	err = search.Error()
 	vmstorage.PutSearch(search)
-	if err != nil {
-		return tooMany(err) || otherwise
-	}
-	return n > 0
+	return n > 0 || tooMany(err)
 }

@@ -37,19 +37,6 @@ func (v *View) Selectors() []string {
 	return list
 }
 
-// Others are MetricsQL selectors that together match what is not seen.
-func (v *View) Others() []string {
-	others := `{project!~` + strconv.Quote(v.projects.text)
-	if !v.nodes {
-		return []string{others + `}`, `{project=""}`}
-	}
-	list := []string{others + `,project!=""}`, `{project="",node=""}`}
-	for _, name := range containerLabels() {
-		list = append(list, `{project="",`+name+`!=""}`)
-	}
-	return list
-}
-
 // Project tells whether the series of a project are seen.
 func (v *View) Project(name string) bool {
 	return v == nil || name != "" && v.projects.Match(name)

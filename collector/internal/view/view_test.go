@@ -73,14 +73,3 @@ func TestSelectorsAreQuoted(t *testing.T) {
 		t.Errorf("%s\nwant %s", got, want)
 	}
 }
-
-func TestWhatIsNotSeenIsTheRest(t *testing.T) {
-	v := New(names(t, "shop"))
-	if got := fmt.Sprint(v.Others()); got != `[{project!~"shop"} {project=""}]` {
-		t.Error(got)
-	}
-	want := `[{project!~"shop",project!=""} {project="",node=""} {project="",namespace!=""} {project="",workload!=""} {project="",pod!=""} {project="",container!=""} {project="",image!=""}]`
-	if got := fmt.Sprint(v.AndNodes().Others()); got != want {
-		t.Errorf("%s\nwant %s", got, want)
-	}
-}
