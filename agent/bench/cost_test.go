@@ -75,9 +75,9 @@ func BenchmarkCost(b *testing.B) {
 			ran := all.ids(b)
 			peer.resume(b)
 			settle()
-			began := peer.cpu(b)
-			time.Sleep(s.lasts)
-			f := figuresOf(peer.name, peer.process, (peer.cpu(b)-began)/(s.lasts/interval), containers)
+			began, lasts := peer.cpu(b), max(s.lasts, peer.period)
+			time.Sleep(lasts)
+			f := figuresOf(peer.name, peer.process, (peer.cpu(b)-began)/(lasts/interval), containers)
 			peer.hasAll(b, ran, all.ids(b))
 			peer.stop(b)
 			f.remark = peer.remark

@@ -49,10 +49,11 @@ const netdataConfig = `[directories]
 	enabled = no
 `
 
-// startNetdata runs Netdata with its cgroups plugin alone. It looks for new cgroups every tenth time only, and for the first time after that
-// many intervals: with 15 s it shows its first charts after some three minutes.
+// startNetdata runs Netdata with its cgroups plugin alone. It looks for new cgroups every tenth time only, and for the first time after as many
+// intervals: with 15 s it shows its first charts after some three minutes.
 func startNetdata(b *testing.B, everySeconds int) contender {
-	c := contender{name: fmt.Sprintf("netdata %d s", everySeconds), remark: "cgroups plugin alone", patience: 4 * time.Duration(everySeconds) * time.Second}
+	every := time.Duration(everySeconds) * time.Second
+	c := contender{name: fmt.Sprintf("netdata %d s", everySeconds), remark: "cgroups plugin alone, a search for new cgroups included", patience: max(3*every, 10*time.Second), period: 10 * every}
 	path, err := exec.LookPath("netdata")
 	if err != nil {
 		c.absent = "absent: apt-get install --no-install-recommends netdata-core"

@@ -22,6 +22,7 @@ type contender struct {
 	absent       string                               // why it can not be measured
 	newest       func() (map[string]time.Time, error) // of when the newest figure of each container is
 	patience     time.Duration                        // how old that may be: its own intervals
+	period       time.Duration                        // after which its work repeats; it is measured for that long at least
 }
 
 // startPeers brings the wanted peers up beside each other, waits until each collects all containers, and stops them.
