@@ -87,9 +87,7 @@ func TestMemoryWithAGigabyteOfBacklog(t *testing.T) {
 	for _, c := range []struct{ name, encoding, anyOrder string }{{"zstd, any order", "zstd", "1"}, {"snappy, in order", "snappy", ""}} {
 		t.Run(c.name, func(t *testing.T) {
 			data := t.TempDir()
-			began := time.Now()
 			batches, samples := fillSpool(t, filepath.Join(data, "spool"), backlog)
-			fmt.Printf("%s: %d batches, %d samples written in %s\n", c.name, batches, samples, time.Since(began).Round(time.Second))
 
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
@@ -105,7 +103,7 @@ func TestMemoryWithAGigabyteOfBacklog(t *testing.T) {
 			free.Close()
 			cmd := exec.Command(binary, "run", "--remote-write.url=http://"+address+"/api/v1/write", "--data-dir="+data, "--listen="+web, "--spool.max-bytes=1300MiB", "--remote-write.backlog-bytes-per-second=0")
 			cmd.Stderr = os.Stderr
-			began = time.Now()
+			began := time.Now()
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
@@ -123,10 +121,10 @@ func TestMemoryWithAGigabyteOfBacklog(t *testing.T) {
 				}
 				time.Sleep(5 * time.Millisecond)
 			}
-			fmt.Printf("%s: ready after %s\n", c.name, time.Since(began).Round(time.Millisecond))
+			ready := time.Since(began)
 			time.Sleep(20 * time.Second)
 			pid := cmd.Process.Pid
-			fmt.Printf("%s: receiver away for 20 s: RSS %.1f MB, at most %.1f\n", c.name, float64(statusKB(t, pid, "VmRSS"))/1000, float64(statusKB(t, pid, "VmHWM"))/1000)
+			away := statusKB(t, pid, "VmHWM")
 
 			var requests, bytes atomic.Int64
 			sink := http.NewServeMux()
@@ -152,7 +150,8 @@ func TestMemoryWithAGigabyteOfBacklog(t *testing.T) {
 				time.Sleep(200 * time.Millisecond)
 			}
 			took, most := time.Since(began), statusKB(t, pid, "VmHWM")
-			fmt.Printf("%s: %d batches, %d MB drained in %s: RSS %.1f MB, at most %.1f\n", c.name, requests.Load(), bytes.Load()/1e6, took.Round(time.Second), float64(statusKB(t, pid, "VmRSS"))/1000, float64(most)/1000)
+			told.tell("1 GiB of backlog, "+c.name, "RSS at most %.1f MB in all (want %d at most), %.1f while the receiver was away; ready after %.2f s; %d samples in %d batches, %d MB on the wire, gone in %.0f s",
+				float64(most)/1000, mostKB/1000, float64(away)/1000, ready.Seconds(), samples, requests.Load(), bytes.Load()/1e6, took.Seconds())
 			if requests.Load() < int64(batches) {
 				t.Errorf("%d of %d batches came", requests.Load(), batches)
 			}

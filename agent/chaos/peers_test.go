@@ -278,10 +278,18 @@ func TestRealReceiversThroughKillNine(t *testing.T) {
 			}
 		}
 		got := count{expected: len(a.spooled) * series, stored: stored, lost: ours, double: p.twice, wrong: wrong}
-		told.count(fmt.Sprintf("%s, %s, %d kills each", p.name, c.order, kills), got, "%d lost by %[2]s itself, which had acknowledged them up to %.1[3]f s before its death", own, p.name, oldest.Seconds())
+		told.count(fmt.Sprintf("%s, %s, %d kills each", p.name, c.order, kills), got, "%s", itsOwn(p, own, oldest))
 		if ours+wrong+p.twice > 0 || stored+own < len(a.spooled)*series {
 			t.Errorf("%s: lost %d, double %d, wrong %d", p.name, ours, p.twice, wrong)
 		}
 		p.kill()
 	}
+}
+
+// itsOwn says what a receiver lost of what it had acknowledged.
+func itsOwn(p *peer, samples int, oldest time.Duration) string {
+	if samples == 0 {
+		return p.name + " itself lost nothing that it had acknowledged"
+	}
+	return fmt.Sprintf("%d lost by %s itself, which had acknowledged them up to %.1f s before its death", samples, p.name, oldest.Seconds())
 }

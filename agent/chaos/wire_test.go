@@ -17,10 +17,10 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// show skips what nobody asked for by PLIMSOLL_SHOW.
+// show skips what nobody asked for, by PLIMSOLL_SHOW or as a part of the long run.
 func show(t *testing.T, name string) {
 	t.Helper()
-	if os.Getenv("PLIMSOLL_SHOW") != name {
+	if _, long := rounds(t); !long && os.Getenv("PLIMSOLL_SHOW") != name {
 		t.Skipf("takes minutes: make show-%s", name)
 	}
 }
@@ -146,6 +146,10 @@ func startPods(t *testing.T, n int) {
 // What a sample takes on the way, of the real agent beside 100 real containers with every label, in the rounds of some time.
 func TestBytesOfASampleOnTheWire(t *testing.T) {
 	show(t, "wire")
+	if err := exec.Command("docker", "image", "inspect", "plimsoll-bb:test").Run(); err != nil {
+		told.tell("bytes of a sample on the wire", "not weighed: needs Docker and the image plimsoll-bb:test, see .ci/run")
+		t.Skip("needs Docker and the image plimsoll-bb:test, see .ci/run")
+	}
 	const containers, rounds, interval = 100, 4, 15 * time.Second
 	startPods(t, containers)
 	agent := filepath.Join(t.TempDir(), "plimsoll-agent")
@@ -204,7 +208,10 @@ func TestBytesOfASampleOnTheWire(t *testing.T) {
 			t.Errorf("no series has the label %s", l)
 		}
 	}
-	fmt.Printf("%d containers with at least %d series each, %d rounds of %s\n", len(series), least, rounds, interval)
-	fmt.Printf("rounds:          %9d samples %9d bytes of zstd: %5.2f bytes a sample\n", full.samples, full.wire, float64(full.wire)/float64(full.samples))
-	fmt.Printf("with all events: %9d samples %9d bytes of zstd: %5.2f bytes a sample, in %d requests\n", all.samples, all.wire, float64(all.wire)/float64(all.samples), len(got))
+	each := float64(full.wire) / float64(full.samples)
+	told.tell("bytes of a sample on the wire", "%.2f in rounds (want 10 at most), %.2f with all events; %d containers with at least %d series each, all labels, zstd, %d samples in %d requests",
+		each, float64(all.wire)/float64(all.samples), len(series), least, all.samples, len(got))
+	if each > 10 {
+		t.Errorf("%.2f bytes a sample, want 10 at most", each)
+	}
 }
