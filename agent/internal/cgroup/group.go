@@ -21,6 +21,7 @@ type Group struct {
 	fds                                []int32 // of files: a descriptor, or absent, or unheld
 	cpuFile, memoryFile, bandwidthFile int     // index into files, -1 where absent
 	v2, closed                         bool
+	partial                            bool // it was not in every hierarchy
 
 	id            string
 	dirs          [hierarchies]string // absolute; "" where the cgroup is not in that hierarchy
@@ -61,6 +62,8 @@ func (f FS) Open(p Paths, o Options) (*Group, error) {
 		dir := filepath.Join(f.mounts[h], rel)
 		if exists(dir) {
 			g.dirs[h], found = dir, true
+		} else if hierarchy(h) != hugetlb {
+			g.partial = true
 		}
 	}
 	if !found {
@@ -126,6 +129,9 @@ func (g *Group) CPUAbove() string {
 
 // ID is the cgroup's path, "/docker/<id>".
 func (g *Group) ID() string { return g.id }
+
+// Partial reports that the cgroup was not in every hierarchy when it was opened: who makes it does so in one after the other.
+func (g *Group) Partial() bool { return g.partial }
 
 // Held reports whether the files are held open; false means that the budget was reached and each reading opens them anew.
 func (g *Group) Held() bool { return g.held }

@@ -77,6 +77,9 @@ func (s *Sampler) born(c inventory.Container) {
 		s.lives.release(c.ID, one)
 		one = nil
 	}
+	if one != nil {
+		one.complete(s.openPath)
+	}
 	if one == nil {
 		from, err := s.reader(c)
 		if err != nil {

@@ -19,6 +19,7 @@ type life struct {
 	spare    snapshot // taken at the end of a process that may have been its last
 	final    snapshot // zero time: it was not seen to end
 	removed  bool
+	partial  bool // the reader lacks hierarchies in which the cgroup was not there yet
 }
 
 // reader is where the figures of a container come from: its cgroup, or the engine.
@@ -55,6 +56,26 @@ func (l *life) SetNetPID(pid int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.reader.SetNetPID(pid)
+}
+
+// complete opens a cgroup anew that was not in every hierarchy when it appeared, so that it is not read in part for all its life. It is for
+// lives that no round reads.
+func (l *life) complete(open func(path string) (*cgroup.Group, error)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.partial || l.removed {
+		return
+	}
+	group, err := open(l.reader.ID())
+	if err != nil {
+		return // gone
+	}
+	if group.Partial() {
+		group.Close()
+		return
+	}
+	l.reader.Close()
+	l.reader, l.partial = group, false
 }
 
 // note takes a reading that will do as the final one if the cgroup is gone when that is taken.

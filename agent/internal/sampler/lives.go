@@ -66,7 +66,7 @@ func (s *Sampler) Appeared(id cgroup.ContainerID, path string) {
 		l.metrics.refused.Inc()
 		return
 	}
-	group, err := s.cfg.FS.Open(s.cfg.FS.PathsFor(path), cgroup.Options{Budget: s.cfg.Budget, Faults: s.cfg.Faults})
+	group, err := s.openPath(path)
 	switch {
 	case errors.Is(err, cgroup.ErrGone):
 		l.metrics.unopened.Inc()
@@ -75,7 +75,7 @@ func (s *Sampler) Appeared(id cgroup.ContainerID, path string) {
 		l.metrics.refused.Inc()
 		return
 	}
-	one := &life{reader: group, openedAt: time.Now()}
+	one := &life{reader: group, openedAt: time.Now(), partial: group.Partial()}
 	if err := group.Read(&one.first.stats, l.firstBuf); err != nil || one.first.stats.Has&cgroup.HasCPUUsage == 0 {
 		group.Close() // a driver that makes the hierarchies one by one is still at it: the runtime's word will open them all
 		l.metrics.unopened.Inc()
@@ -88,12 +88,19 @@ func (s *Sampler) Appeared(id cgroup.ContainerID, path string) {
 	l.kept++
 }
 
+func (s *Sampler) openPath(path string) (*cgroup.Group, error) {
+	return s.cfg.FS.Open(s.cfg.FS.PathsFor(path), cgroup.Options{Budget: s.cfg.Budget, Faults: s.cfg.Faults})
+}
+
 // Ending takes a reading of a container of which a process has ended, in case it was the last.
 func (s *Sampler) Ending(id cgroup.ContainerID) {
 	l := s.lives
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if one := l.newest(id); one != nil {
+		if one.named == 0 {
+			one.complete(s.openPath)
+		}
 		one.note(l.buf)
 	}
 }
@@ -130,6 +137,9 @@ func (s *Sampler) Exited(id cgroup.ContainerID) {
 // over takes the final reading of a life, which may be nil; the caller holds the lock of lives.
 func (s *Sampler) over(id cgroup.ContainerID, one *life) {
 	l := s.lives
+	if one != nil && one.named == 0 {
+		one.complete(s.openPath)
+	}
 	if one == nil || !one.finish(l.buf) || one.named == 0 {
 		return
 	}

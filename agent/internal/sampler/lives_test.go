@@ -274,6 +274,42 @@ plimsoll_agent_final_readings_missed_total 1
 	}
 }
 
+// A runtime makes a v1 cgroup in one hierarchy after the other. One that was opened in between was read without its memory for all its life.
+func TestACgroupThatAppearsInOneHierarchyAfterTheOtherIsReadInAll(t *testing.T) {
+	for sentence, play := range map[string]func(in *scripted, s *sampler.Sampler){
+		"named while it runs": func(in *scripted, s *sampler.Sampler) {
+			in.events = []inventory.Event{born("web", 1)}
+			s.Events()
+			s.Emptied(idA)
+		},
+		"over before it is named": func(in *scripted, s *sampler.Sampler) {
+			s.Emptied(idA)
+			in.events = []inventory.Event{born("web", 1)}
+			s.Events()
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			k, in, out := newKernel(t), &scripted{wake: make(chan struct{}, 1)}, &collected{t: t, values: map[string][]float64{}}
+			k.root = t.TempDir()
+			k.write(t, "cpuacct/cpuacct.usage", "9000000000\n")
+			k.write(t, "cpuacct/cgroup.procs", "")
+			k.write(t, "memory/cgroup.procs", "")
+			k.write(t, "cpuacct"+pathA+"/cpuacct.usage", "1000\n")
+			s := with(t, k, in, out, "", "", func(*sampler.Config) {})
+			s.Appeared(idA, pathA)
+			k.write(t, "memory"+pathA+"/memory.max_usage_in_bytes", "8192\n")
+			k.write(t, "cpuacct"+pathA+"/cpuacct.usage", "7000000000\n")
+			play(in, s)
+			out.take()
+			in.events = []inventory.Event{died("web", 1, inventory.Exit{Known: true, Reason: inventory.Completed})}
+			s.Events()
+			got := out.take()
+			wantValues(t, got, "container_exit_cpu_seconds id=/docker/A workload=web", 7)
+			wantValues(t, got, "container_exit_memory_peak_bytes id=/docker/A workload=web", 8192)
+		})
+	}
+}
+
 func TestAnExitRecordEndsInTheSecondRoundAfterIt(t *testing.T) {
 	_, in, out, s := setup(t)
 	in.events = []inventory.Event{born("web", 1), died("web", 1, inventory.Exit{Known: true, Reason: inventory.Completed})}
