@@ -138,23 +138,28 @@ func (d *decoders) rest(began time.Time, leave func()) {
 	time.AfterFunc(min(time.Second, largeRest*time.Since(began)), leave)
 }
 
-// decompress returns the message in body, in dst's memory when that is large enough. size is what sizeOf said.
-func (d *decoders) decompress(encoding string, body, dst []byte, size int64) ([]byte, *refusal) {
+// decompress returns the message in body, in the memory of dst, which it replaces by more when that is too little. size is what sizeOf
+// said. What was taken for a message that is refused is there for the next.
+func (d *decoders) decompress(encoding string, body []byte, dst *[]byte, size int64) ([]byte, *refusal) {
+	need := size
+	if size == unstated {
+		need = min(d.limit, unstatedBytes)
+	}
+	if int64(cap(*dst)) < need {
+		*dst = make([]byte, 0, need)
+	}
 	if encoding != "zstd" {
-		out, err := snappy.Decode(dst[:cap(dst)], body)
+		out, err := snappy.Decode((*dst)[:cap(*dst)], body)
 		if err != nil {
 			return nil, refuse(http.StatusBadRequest, "the body is not a snappy block: %v", err)
 		}
 		return out, nil
 	}
-	from, most := d.brief, min(d.limit, unstatedBytes)
-	if size != unstated {
-		from, most = d.stated, size
+	from := d.stated
+	if size == unstated {
+		from = d.brief
 	}
-	if int64(cap(dst)) < most {
-		dst = make([]byte, 0, most)
-	}
-	out, err := from.DecodeAll(body, dst[:0:most])
+	out, err := from.DecodeAll(body, (*dst)[:0:need])
 	exceeded := errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded)
 	switch {
 	case exceeded && size != unstated:
@@ -170,7 +175,7 @@ func (d *decoders) decompress(encoding string, body, dst []byte, size int64) ([]
 }
 
 // unpack decompresses for who waits for nobody.
-func (d *decoders) unpack(encoding string, body, dst []byte) ([]byte, *refusal) {
+func (d *decoders) unpack(encoding string, body []byte, dst *[]byte) ([]byte, *refusal) {
 	size, answer := d.sizeOf(encoding, body)
 	if answer != nil {
 		return nil, answer
@@ -179,7 +184,7 @@ func (d *decoders) unpack(encoding string, body, dst []byte) ([]byte, *refusal) 
 }
 
 // inTurn decompresses when it is the message's turn, and has use do the rest before the turn ends.
-func (d *decoders) inTurn(ctx context.Context, encoding string, body, dst []byte, use func(message []byte) *refusal) *refusal {
+func (d *decoders) inTurn(ctx context.Context, encoding string, body []byte, dst *[]byte, use func(message []byte) *refusal) *refusal {
 	size, answer := d.sizeOf(encoding, body)
 	if answer == nil {
 		answer = tooCheap(size, int64(len(body)))

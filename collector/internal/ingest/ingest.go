@@ -180,8 +180,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) *refusal {
 	}
 	batch := journal.Batch{Encoding: r.Header.Get("Content-Encoding"), Body: buf.body.Bytes(), Received: h.limits.Now()}
 	batch.Agent, batch.Sequence, batch.First = sequence(r.Header)
-	return h.decoders.inTurn(r.Context(), batch.Encoding, batch.Body, buf.decoded, func(message []byte) *refusal {
-		buf.decoded = message
+	return h.decoders.inTurn(r.Context(), batch.Encoding, batch.Body, &buf.decoded, func(message []byte) *refusal {
 		var from Sender
 		if h.sender != nil {
 			from = h.sender(r)

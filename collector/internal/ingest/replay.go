@@ -16,12 +16,11 @@ import (
 func (h *Handler) Replay(ctx context.Context, batch journal.Batch) error {
 	buf := h.buffers.Get().(*buffers)
 	defer h.release(buf)
-	decoded, answer := h.decoders.unpack(batch.Encoding, batch.Body, buf.decoded)
+	decoded, answer := h.decoders.unpack(batch.Encoding, batch.Body, &buf.decoded)
 	if answer != nil {
 		h.log.Error("a batch of the journal can not be read, left out", "samples", batch.Samples, "error", answer.reason)
 		return nil
 	}
-	buf.decoded = decoded
 	u := prompb.GetWriteRequestUnmarshaler()
 	defer prompb.PutWriteRequestUnmarshaler(u)
 	wr, err := u.UnmarshalProtobuf(decoded)

@@ -173,7 +173,7 @@ func TestALargeMessageCostsItsSenderSomething(t *testing.T) {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}
 	}
-	if _, answer := b.decoders.unpack("zstd", zstandard(make([]byte, smallBytes+1)), nil); answer != nil {
+	if _, answer := b.decoders.unpack("zstd", zstandard(make([]byte, smallBytes+1)), new([]byte)); answer != nil {
 		t.Errorf("from the journal: %s", answer.reason)
 	}
 }

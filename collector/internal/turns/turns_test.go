@@ -56,6 +56,8 @@ func TestOneWhoAsksForMuchWaitsForItself(t *testing.T) {
 		waits(t, seats, "another", &mu, &log)
 		leave()
 		time.Sleep(time.Minute)
+		mu.Lock()
+		defer mu.Unlock()
 		// The greedy one had a turn before the two came, but nobody had one since: who came first of the others goes first.
 		if got := strings.Join(log[:3], " "); got != "greedy modest another" && got != "modest another greedy" {
 			t.Errorf("turns: %v", log)
@@ -101,6 +103,8 @@ func TestWhatWaitsForOneCallerIsBounded(t *testing.T) {
 		}
 		leave()
 		time.Sleep(time.Hour)
+		mu.Lock()
+		defer mu.Unlock()
 		if len(log) != mostWaiting+1 || busy(seats) {
 			t.Errorf("%d had their turn", len(log))
 		}

@@ -6,13 +6,13 @@ import { ago } from './time.js';
 
 const MOST_NOISY = 20;
 
-/** readRules gives {count, last (ms), failing, unarmed}, or null where the collector does not say. */
+/** readRules gives {count, last (ms), failing, unarmed, told (whether it is said of any that it is armed)}, or null where the collector does not say. */
 export async function readRules() {
   try {
     const { groups } = await apiData('/api/v1/rules', { type: 'alert' });
     const rules = groups.flatMap((g) => g.rules).filter((r) => r.type === 'alerting');
     const last = Math.max(...rules.map((r) => Date.parse(r.lastEvaluation) || 0));
-    return { count: rules.length, last, failing: rules.filter((r) => r.health === 'err').length, unarmed: rules.filter((r) => r.armed === false) };
+    return { count: rules.length, last, failing: rules.filter((r) => r.health === 'err').length, unarmed: rules.filter((r) => r.armed === false), told: rules.some((r) => 'armed' in r) };
   } catch (_) {
     return null;
   }
@@ -20,7 +20,7 @@ export async function readRules() {
 
 /** notArmed lists the rules that can not fire because an input has no series, and what would bring it. */
 export function notArmed(rules, wanted) {
-  if (!rules) return el('div', { class: 'message' }, el('strong', {}, 'The collector did not say which rules are armed'));
+  if (!rules || (rules.count && !rules.told)) return el('div', { class: 'message' }, el('strong', {}, 'The collector did not say which rules are armed'), el('p', {}, 'A token of some projects is not told which series there are.'));
   const found = rules.unarmed.filter((r) => JSON.stringify([r.name, r.missing]).toLowerCase().includes(wanted));
   if (!found.length) {
     const why = rules.unarmed.length ? 'No rule matches this filter' : rules.count ? 'Every alert rule is armed' : 'No alert rules are loaded';
