@@ -180,7 +180,7 @@ func attempts() []attempt {
 	}
 
 	// Series, labels, export, metadata.
-	get("series by or between filters", "/api/v1/series?match[]="+url.QueryEscape(`{project="bank" or workload="cart"}`))
+	get("series by or between filters", "/api/v1/series?match[]="+url.QueryEscape(`{__name__=~"demo.*",project="bank" or __name__=~"demo.*",workload="cart"}`))
 	get("labels by or between filters", "/api/v1/labels?match[]="+url.QueryEscape(`{workload="cart" or project="bank"}`))
 	get("values by or between filters", "/api/v1/label/workload/values?match[]="+url.QueryEscape(`{project="shop" or project="bank"}`))
 	get("export by or between filters", "/api/v1/export?match[]="+url.QueryEscape(`demo_total{project="shop" or project="bank"}`))
