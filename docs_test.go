@@ -93,7 +93,7 @@ func TestPagesNameCommandsThatExist(t *testing.T) {
 
 // isDockers tells whether a flag that a runbook names without its command is one of docker run.
 func isDockers(flag string) bool {
-	return flag == "device-write-bps" || flag == "ulimit" || flag == "pids-limit" || strings.HasPrefix(flag, "health-")
+	return flag == "pid" || flag == "device-write-bps" || flag == "ulimit" || flag == "pids-limit" || strings.HasPrefix(flag, "health-")
 }
 
 // foreign tells whether a quoted command is another program's.
