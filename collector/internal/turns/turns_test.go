@@ -56,8 +56,7 @@ func TestOneWhoAsksForMuchWaitsForItself(t *testing.T) {
 		waits(t, seats, "another", &mu, &log)
 		leave()
 		time.Sleep(time.Minute)
-		mu.Lock()
-		defer mu.Unlock()
+		synctest.Wait()
 		// The greedy one had a turn before the two came, but nobody had one since: who came first of the others goes first.
 		if got := strings.Join(log[:3], " "); got != "greedy modest another" && got != "modest another greedy" {
 			t.Errorf("turns: %v", log)
@@ -103,8 +102,7 @@ func TestWhatWaitsForOneCallerIsBounded(t *testing.T) {
 		}
 		leave()
 		time.Sleep(time.Hour)
-		mu.Lock()
-		defer mu.Unlock()
+		synctest.Wait()
 		if len(log) != mostWaiting+1 || busy(seats) {
 			t.Errorf("%d had their turn", len(log))
 		}
