@@ -59,23 +59,24 @@ func (l *life) SetNetPID(pid int) {
 }
 
 // complete opens a cgroup anew that was not in every hierarchy when it appeared, so that it is not read in part for all its life. It is for
-// lives that no round reads.
-func (l *life) complete(open func(path string) (*cgroup.Group, error)) {
+// lives that no round reads. It tells whether there is more to read now.
+func (l *life) complete(open func(path string) (*cgroup.Group, error)) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.partial || l.removed {
-		return
+		return false
 	}
 	group, err := open(l.reader.ID())
 	if err != nil {
-		return // gone
+		return false // gone
 	}
 	if group.Partial() {
 		group.Close()
-		return
+		return false
 	}
 	l.reader.Close()
 	l.reader, l.partial = group, false
+	return true
 }
 
 // note takes a reading that will do as the final one if the cgroup is gone when that is taken.

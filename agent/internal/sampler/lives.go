@@ -98,10 +98,10 @@ func (s *Sampler) Ending(id cgroup.ContainerID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if one := l.newest(id); one != nil {
-		if one.named == 0 {
-			one.complete(s.openPath)
-		}
 		one.note(l.buf)
+		if one.named == 0 && one.complete(s.openPath) { // opening takes longer than a reading
+			one.note(l.buf)
+		}
 	}
 }
 
@@ -137,10 +137,14 @@ func (s *Sampler) Exited(id cgroup.ContainerID) {
 // over takes the final reading of a life, which may be nil; the caller holds the lock of lives.
 func (s *Sampler) over(id cgroup.ContainerID, one *life) {
 	l := s.lives
-	if one != nil && one.named == 0 {
-		one.complete(s.openPath)
+	if one == nil {
+		return
 	}
-	if one == nil || !one.finish(l.buf) || one.named == 0 {
+	read := one.finish(l.buf)
+	if one.named == 0 && one.complete(s.openPath) {
+		one.finish(l.buf)
+	}
+	if !read || one.named == 0 {
 		return
 	}
 	if final, _ := one.last(); final.stats.Has&cgroup.HasOOMKills != 0 && final.stats.OOMKills > 0 { // at once, so that its exit is known for one
