@@ -32,6 +32,8 @@ type Store interface {
 	Append([]prompb.TimeSeries) error
 	AppendMetadata([]prompb.MetricMetadata) error
 	IgnoredSamples() map[string]float64
+	// ReadOnly tells whether Append would refuse all now for want of free disk.
+	ReadOnly() bool
 }
 
 // Journal keeps what is accepted until the store has it on disk: a *journal.Journal. given is called once the store was
@@ -279,8 +281,12 @@ func (h *Handler) storeValid(wr *prompb.WriteRequest, batch *journal.Batch, from
 	return nil
 }
 
-// keep puts a batch into the journal and then into the store.
+// keep puts a batch into the journal and then into the store. What the store would refuse does not come into the journal, which is on the
+// same full disk and would have it again with each attempt.
 func (h *Handler) keep(wr *prompb.WriteRequest, valid []prompb.TimeSeries, batch journal.Batch) *refusal {
+	if h.store.ReadOnly() {
+		return later(http.StatusServiceUnavailable, 30*time.Second, "less disk is free than --limit.free-disk")
+	}
 	if h.journal != nil {
 		given, err := h.journal.Append(batch)
 		switch {

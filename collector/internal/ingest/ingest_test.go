@@ -24,6 +24,7 @@ import (
 
 	"github.com/plimsoll/plimsoll/agent/wire"
 	"github.com/plimsoll/plimsoll/collector/internal/engine"
+	"github.com/plimsoll/plimsoll/collector/internal/journal"
 )
 
 // shared is the one engine of this test binary; the library allows no second.
@@ -323,6 +324,7 @@ func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 // stub is a store that answers with err and waits for release when it is set.
 type stub struct {
 	err              error
+	readOnly         bool
 	entered, release chan struct{}
 }
 
@@ -334,6 +336,7 @@ func (s stub) Append([]prompb.TimeSeries) error {
 	return s.err
 }
 func (s stub) AppendMetadata([]prompb.MetricMetadata) error { return s.err }
+func (s stub) ReadOnly() bool                               { return s.readOnly }
 func (s stub) IgnoredSamples() map[string]float64           { return map[string]float64{"small_timestamp": 3} }
 
 func TestWhatMayWorkLaterSaysWhen(t *testing.T) {
@@ -348,6 +351,28 @@ func TestWhatMayWorkLaterSaysWhen(t *testing.T) {
 	closing.Close()
 	if w := closing.post("snappy", body); w.Code != 503 || w.Header().Get("Retry-After") == "" {
 		t.Errorf("closing: %d %v", w.Code, w.Header())
+	}
+}
+
+// journalOf counts what it is given.
+type journalOf struct{ batches int }
+
+func (j *journalOf) Append(journal.Batch) (func(), error) { j.batches++; return func() {}, nil }
+
+func TestAFullDiskIsNotFilledByTheJournalToo(t *testing.T) {
+	for _, readOnly := range []bool{true, false} {
+		reg, kept := prometheus.NewRegistry(), &journalOf{}
+		h, err := New(Config{Journal: kept, Nodes: OpenNodes(NodesConfig{}, quiet(), reg)}, stub{readOnly: readOnly}, quiet(), reg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := bench{h, reg}.post("snappy", snap(message([]string{"__name__", "full"})))
+		if readOnly && (w.Code != 503 || w.Header().Get("Retry-After") != "30" || !strings.Contains(w.Body.String(), "--limit.free-disk") || kept.batches != 0) {
+			t.Errorf("full disk: %d %v %s, %d batches in the journal", w.Code, w.Header(), w.Body, kept.batches)
+		}
+		if !readOnly && (w.Code != 204 || kept.batches != 1) {
+			t.Errorf("free disk: %d %s, %d batches in the journal", w.Code, w.Body, kept.batches)
+		}
 	}
 }
 
