@@ -29,9 +29,10 @@ type Config struct {
 	UnresolvedGrace time.Duration
 	// WalkEvery is how often Run walks the cgroup tree and forgets what is old. 0 is 10 s.
 	WalkEvery time.Duration
-	// Most containers, dead ones of the last KeepSlots included, slots, held back cgroups and undrained events. What is past a
-	// limit is left out and counted. 0 is 10,000, 20,000, 4,096 and 65,536.
-	MaxContainers, MaxSlots, MaxUnresolved, MaxEvents int
+	// Most containers, dead ones of the last KeepSlots included, slots, empty ones of these, held back cgroups and undrained events. What is
+	// past a limit is left out and counted; of empty slots it is the oldest, those without kills and restarts first. 0 is 10,000, 20,000,
+	// 1,000, 4,096 and 65,536.
+	MaxContainers, MaxSlots, MaxEmptySlots, MaxUnresolved, MaxEvents int
 	// Locate finds what the API server does not tell of a pod's containers. nil finds nothing: the tree's walk has to.
 	Locate Locate
 	// Ledger keeps counters, and what they are counted from, over restarts of the agent. nil keeps nothing.
@@ -83,7 +84,7 @@ func New(cfg Config, began time.Time, log *slog.Logger) (*Table, error) {
 		name     string
 		value    *int
 		fallback int
-	}{{"MaxContainers", &cfg.MaxContainers, 10_000}, {"MaxSlots", &cfg.MaxSlots, 20_000}, {"MaxUnresolved", &cfg.MaxUnresolved, 4_096}, {"MaxEvents", &cfg.MaxEvents, 65_536}} {
+	}{{"MaxContainers", &cfg.MaxContainers, 10_000}, {"MaxSlots", &cfg.MaxSlots, 20_000}, {"MaxEmptySlots", &cfg.MaxEmptySlots, 1_000}, {"MaxUnresolved", &cfg.MaxUnresolved, 4_096}, {"MaxEvents", &cfg.MaxEvents, 65_536}} {
 		if *n.value < 0 {
 			return nil, fmt.Errorf("inventory %s %d: must not be negative", n.name, *n.value)
 		}

@@ -436,6 +436,30 @@ func TestLimits(t *testing.T) {
 			t.Errorf("slot other: %s", got)
 		}
 	})
+	t.Run("of empty slots past the limit those go where nothing happened, and then the oldest", func(t *testing.T) {
+		registry := prometheus.NewRegistry()
+		table := newTable(t, Config{MaxEmptySlots: 2, Metrics: registry})
+		for i, name := range []string{"killed", "old", "new", "last", "lives"} {
+			c := web(name, 1)
+			c.Name = name
+			table.Started(c, minute(1))
+			if name == "killed" {
+				table.OOM(c.ID, minute(1))
+			}
+			if name != "lives" {
+				table.Died(c.ID, minute(float64(2+i)), docker.Exit{})
+			}
+			table.Expire(minute(float64(2 + i)))
+		}
+		for name, kept := range map[string]bool{"killed": true, "old": false, "new": false, "last": true, "lives": true} {
+			if has := slices.ContainsFunc(table.Slots(nil), func(s Slot) bool { return s.Key.Container == name }); has != kept {
+				t.Errorf("slot %s is kept: %v, want %v", name, has, kept)
+			}
+		}
+		if got := value(t, registry, "plimsoll_agent_slots_forgotten_early_total"); got != 2 {
+			t.Errorf("slots_forgotten_early_total %v, want 2", got)
+		}
+	})
 	t.Run("a container takes the room of one that has been dead longest, and none when all live", func(t *testing.T) {
 		table := newTable(t, Config{MaxContainers: 1})
 		table.Started(web("a", 1), minute(1))

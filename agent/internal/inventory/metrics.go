@@ -5,8 +5,8 @@ import (
 )
 
 type metrics struct {
-	unresolvedRefused, containersRefused, slotsRefused, eventsLost, truncated, sanitised, walkErrors prometheus.Counter
-	valuesRefused                                                                                    *prometheus.CounterVec
+	unresolvedRefused, containersRefused, slotsRefused, slotsThinned, eventsLost, truncated, sanitised, walkErrors prometheus.Counter
+	valuesRefused                                                                                                  *prometheus.CounterVec
 }
 
 func (m *metrics) refuse(label string) { m.valuesRefused.WithLabelValues(label).Inc() }
@@ -19,6 +19,7 @@ func newMetrics(registerer prometheus.Registerer, t *Table) (*metrics, error) {
 		unresolvedRefused: counter("containers_unresolved_refused_total", "Unnamed containers of the cgroup tree not even held back, because the limit was reached."),
 		containersRefused: counter("containers_refused_total", "Container starts left out because the limit of containers was reached."),
 		slotsRefused:      counter("slots_refused_total", "Containers without slot counters because the limit of slots was reached."),
+		slotsThinned:      counter("slots_forgotten_early_total", "Empty slots whose series ended before their 15 minutes, because the limit of empty slots was reached."),
 		eventsLost:        counter("inventory_events_lost_total", "Births, changes and deaths that had no room until the sampler drained them; the sampler compares the tables then."),
 		truncated:         counter("label_values_truncated_total", "Label values cut to the longest allowed."),
 		sanitised:         counter("label_values_sanitised_total", "Label values that held bytes that are no UTF-8, or control characters."),
@@ -52,7 +53,7 @@ func newMetrics(registerer prometheus.Registerer, t *Table) (*metrics, error) {
 		})
 	}
 	collectors := []prometheus.Collector{
-		m.unresolvedRefused, m.containersRefused, m.slotsRefused, m.eventsLost, m.truncated, m.sanitised, m.valuesRefused, m.walkErrors,
+		m.unresolvedRefused, m.containersRefused, m.slotsRefused, m.slotsThinned, m.eventsLost, m.truncated, m.sanitised, m.valuesRefused, m.walkErrors,
 		gauge("containers", "Real containers that run.", func() int { return t.count((*entry).shown) }),
 		gauge("containers_unassigned", "Real containers that run and belong to no project.", func() int {
 			return t.count(func(e *entry) bool { return e.shown() && t.lacks(e, "project") })

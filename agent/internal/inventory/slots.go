@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"slices"
 	"time"
 
 	"github.com/plimsoll/plimsoll/agent/internal/identity"
@@ -96,6 +97,37 @@ func (t *Table) dropIdleSlot() bool {
 	t.forgetSlot(oldest.Key)
 	return true
 }
+
+// thinEmptySlots forgets empty slots past their limit: first those nothing ever happened in, of these and of the others first who was left
+// empty longest. Their last counts are samples already.
+func (t *Table) thinEmptySlots() {
+	var empty []*slot
+	for _, s := range t.slots {
+		if s.Live == 0 {
+			empty = append(empty, s)
+		}
+	}
+	if len(empty) <= t.cfg.MaxEmptySlots {
+		return
+	}
+	slices.SortFunc(empty, func(a, b *slot) int {
+		switch {
+		case a.isQuiet() == b.isQuiet():
+			return a.idleSince.Compare(b.idleSince)
+		case a.isQuiet():
+			return -1
+		default:
+			return 1
+		}
+	})
+	for _, s := range empty[:len(empty)-t.cfg.MaxEmptySlots] {
+		t.forgetSlot(s.Key)
+		t.metrics.slotsThinned.Inc()
+	}
+}
+
+// isQuiet tells that no container was killed for memory or restarted there.
+func (s *slot) isQuiet() bool { return s.OOMKills+s.Restarts == 0 }
 
 // oomTally counts the out-of-memory kills of one life from three witnesses that see the same kills: the kernel's counter,
 // the engine's events, and the engine's flag. The one that saw most is right; none sees a kill that did not happen.

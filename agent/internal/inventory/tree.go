@@ -144,6 +144,7 @@ func (t *Table) Expire(now time.Time) {
 			t.forgetSlot(key)
 		}
 	}
+	t.thinEmptySlots()
 	if t.resolver.Values.Keep(t.shownLabels) {
 		t.resolveAgain(now) // some containers lack a value there is room for now
 	}
