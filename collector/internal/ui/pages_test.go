@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -249,7 +250,11 @@ func events(t *testing.T, p *tab, api *scriptedAPI) {
 	p.shot("events")
 	p.do(chromedp.Click(`.switches input`))
 	p.wait(`document.querySelectorAll('.events button').length === 0`)
-	if n := colored(); n != 0 {
+	n := colored()
+	for deadline := time.Now().Add(p.patience); n != 0 && time.Now().Before(deadline); n = colored() { // a chart is drawn anew a frame later
+		time.Sleep(50 * time.Millisecond)
+	}
+	if n != 0 {
 		t.Errorf("%d columns are red after the marks were switched off", n)
 	}
 	p.do(chromedp.Click(`.switches input`))
