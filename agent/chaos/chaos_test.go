@@ -85,12 +85,7 @@ func TestKillNineLosesNothing(t *testing.T) {
 			continue
 		}
 		loaded += time.Since(began)
-		if err := a.finish(time.Minute); err != nil {
-			t.Fatal(err)
-		}
-		c.waitReady()
-		c.killLast()
-		got := c.verify(a)
+		got := c.verifyAtTheEnd(a)
 		if long {
 			rate := float64(got.expected) / loaded.Seconds() * 10
 			late, again := between.arrivals()
@@ -139,12 +134,7 @@ func TestKillNineWhileTheDiskIsWritten(t *testing.T) {
 			c.start()
 		}
 	}
-	if err := a.finish(time.Minute); err != nil {
-		t.Fatal(err)
-	}
-	c.waitReady()
-	c.killLast()
-	got := c.verify(a)
+	got := c.verifyAtTheEnd(a)
 	told.count(fmt.Sprintf("%d kills while the disk is written", len(places)*5), got, "just when something changed in %v", kills)
 	if !got.clean() {
 		t.Error("see above")
@@ -172,12 +162,7 @@ func TestTheJournalIsTrimmedSafely(t *testing.T) {
 	}
 	c.kill()
 	c.start()
-	if err := a.finish(time.Minute); err != nil {
-		t.Fatal(err)
-	}
-	c.waitReady()
-	c.killLast()
-	got := c.verify(a)
+	got := c.verifyAtTheEnd(a)
 	told.count("85 s, the journal trimmed, killed", got, "%d segments of the journal were left", len(segments))
 	if !got.clean() {
 		t.Fatal("see above")

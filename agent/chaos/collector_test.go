@@ -88,6 +88,17 @@ func (c *collector) killLast() {
 	c.waitReady()
 }
 
+// verifyAtTheEnd verifies what is there once the agent has delivered all and the collector was killed for the last time.
+func (c *collector) verifyAtTheEnd(a *agent) count {
+	c.t.Helper()
+	if err := a.finish(time.Minute); err != nil {
+		c.t.Fatal(err)
+	}
+	c.waitReady()
+	c.killLast()
+	return c.verify(a)
+}
+
 func (c *collector) waitReady() {
 	c.t.Helper()
 	for began := time.Now(); time.Since(began) < time.Minute; time.Sleep(20 * time.Millisecond) {

@@ -82,11 +82,7 @@ func TestAFullJournalDiskLosesNothing(t *testing.T) {
 	time.Sleep(time.Second)
 	free()
 	wait("plimsoll_collector_journal_up 1")
-	if err := a.finish(time.Minute); err != nil {
-		t.Fatal(err)
-	}
-	c.killLast()
-	got := c.verify(a)
+	got := c.verifyAtTheEnd(a)
 	if long {
 		told.count("the journal's disk full and freed", got, "")
 	}
@@ -133,11 +129,7 @@ func ill(t *testing.T, what string, harm func(t *testing.T, a *agent) (undo func
 	undo()
 	time.Sleep(lasts)
 	between.set("")
-	if err := a.finish(time.Minute); err != nil {
-		t.Fatal(err)
-	}
-	c.killLast()
-	got := c.verify(a)
+	got := c.verifyAtTheEnd(a)
 	if long {
 		told.count(what, got, "")
 	}
@@ -210,11 +202,7 @@ func TestADamagedSpoolLosesWhatWasHitAndCountsIt(t *testing.T) {
 	between.set("")
 	a.start()
 	time.Sleep(time.Second)
-	if err := a.finish(time.Minute); err != nil {
-		t.Fatal(err)
-	}
-	c.killLast()
-	got := c.verify(a)
+	got := c.verifyAtTheEnd(a)
 	counted := a.dropped[strings.TrimPrefix(between.URL, "http://")+" spool_corrupt"]
 	told.count(fmt.Sprintf("a spool of %d segments, 2 damaged, 1 torn", len(segments)), got, "the agent counts %d as spool_corrupt, %d of them of its presence series", counted, counted-got.lost)
 	batches := got.lost / series
@@ -254,11 +242,7 @@ func TestBeyondTheBoundThePolicyDropsAndCounts(t *testing.T) {
 			a.start()
 			time.Sleep(lasts)
 			between.set("")
-			if err := a.finish(time.Minute); err != nil {
-				t.Fatal(err)
-			}
-			c.killLast()
-			got := c.verify(a)
+			got := c.verifyAtTheEnd(a)
 			receiver := strings.TrimPrefix(between.URL, "http://")
 			counted, dropped := a.dropped[receiver+" spool_full"], got.lost/series+len(a.refused)
 			told.count(fmt.Sprintf("a spool of 512 KiB full, %s", policy), got, "%d batches dropped with %d samples, the agent counts %d", dropped, dropped*(series+1), counted)
