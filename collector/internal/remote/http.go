@@ -83,12 +83,13 @@ func formOf(r *http.Request, path string, now time.Time) (url.Values, error) {
 		return nil, fmt.Errorf("parameters: %w", err)
 	}
 	form := url.Values{}
+	if selectors := slices.Concat(r.Form["match[]"], r.Form["match"]); len(selectors) > 0 {
+		form["match[]"] = selectors
+	}
 	for name, values := range r.Form {
 		switch {
 		case strings.HasPrefix(name, "extra_"):
 			return nil, fmt.Errorf("parameter %s is not passed on", name)
-		case name == "match[]" || name == "match":
-			form["match[]"] = append(form["match[]"], values...)
 		case slices.Contains([]string{"query", "time", "start", "end", "step", "timeout", "limit", "metric", "nocache", "format", "max_rows_per_line", "reduce_mem_usage"}, name):
 			form.Set(name, values[0])
 		}
