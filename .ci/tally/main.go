@@ -1,6 +1,7 @@
 // Command tally runs go test, streams what matters of its output and ends with one line: N passed, N failed, N skipped.
 //
-// Usage: tally [arguments of go test]. The exit code is 1 when a test, a package or go test itself failed.
+// Usage: tally [-again=N] [arguments of go test]. The exit code is 1 when a test, a package or go test itself failed. With -again, at
+// most N tests that failed beside the others run once more, each alone; one that passes then is named as unsteady and counts as passed.
 package main
 
 import (
@@ -30,6 +31,31 @@ func main() {
 
 func run(ctx context.Context, args []string, out io.Writer) error {
 	began := time.Now()
+	again, args, err := againOf(args)
+	if err != nil {
+		return err
+	}
+	t := newTally()
+	failed := goTest(ctx, args, t, out)
+	t.close()
+	if failed != nil && again > 0 && ctx.Err() == nil && t.secondTry(again, func(f failure) bool {
+		fmt.Fprintf(out, "...   once more, alone: %s\n", f)
+		alone := newTally()
+		failed := goTest(ctx, []string{"-count=1", "-run=^" + f.test + "$", f.packagePath}, alone, out)
+		alone.close()
+		return failed == nil && alone.err() == nil
+	}) {
+		failed = nil
+	}
+	t.summary(out, time.Since(began))
+	if failed != nil {
+		return failed
+	}
+	return t.err()
+}
+
+// goTest runs go test and feeds what it says into the tally.
+func goTest(ctx context.Context, args []string, t *tally, out io.Writer) error {
 	test := exec.CommandContext(ctx, "go", append([]string{"test", "-json"}, args...)...)
 	test.Stderr = os.Stderr
 	test.Cancel = func() error { return test.Process.Signal(syscall.SIGINT) }
@@ -41,14 +67,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err := test.Start(); err != nil {
 		return fmt.Errorf("start go test: %w", err)
 	}
-	t := newTally()
 	follow(pipe, t, out)
-	failed := test.Wait()
-	t.summary(out, time.Since(began))
-	if failed != nil {
-		return fmt.Errorf("go test: %w", failed)
+	if err := test.Wait(); err != nil {
+		return fmt.Errorf("go test: %w", err)
 	}
-	return t.err()
+	return nil
 }
 
 // follow feeds the events of go test into the tally and prints its lines until the stream ends.

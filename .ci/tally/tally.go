@@ -26,7 +26,18 @@ type tally struct {
 	tests                   map[string]*test // open tests by package and name
 	open                    map[string]bool  // packages that started and did not end
 	counts                  map[string]*counts
-	failures, skips         []string
+	failures                []failure
+	unsteady, skips         []string
+}
+
+// failure is a test that failed; a package that failed as a whole has no test, and the reason.
+type failure struct{ packagePath, test, reason string }
+
+func (f failure) String() string {
+	if f.test == "" {
+		return short(f.packagePath) + " (" + f.reason + ")"
+	}
+	return short(f.packagePath) + " " + f.test
 }
 
 type test struct {
@@ -83,7 +94,7 @@ func (t *tally) end(e event, ended *test) string {
 	}
 	t.failed++
 	c.failed++
-	t.failures = append(t.failures, name)
+	t.failures = append(t.failures, failure{packagePath: e.Package, test: e.Test})
 	if ended == nil {
 		return fmt.Sprintf("--- FAIL: %s\n", name)
 	}
@@ -114,7 +125,7 @@ func (t *tally) stepPackage(e event) string {
 		if c.failed == 0 {
 			t.failed++
 			c.failed++
-			t.failures = append(t.failures, short(e.Package)+" (the package)")
+			t.failures = append(t.failures, failure{packagePath: e.Package, reason: "the package"})
 		}
 		return fmt.Sprintf("FAIL  %-46s %6.2fs  %d passed, %d failed%s\n", short(e.Package), e.Elapsed, c.passed, c.failed, also(c.skipped, "skipped"))
 	}
@@ -141,16 +152,23 @@ func (t *tally) running(now time.Time) string {
 	return "...   running " + strings.Join(names, ", ") + "\n"
 }
 
-// summary prints skips with their reasons, failures, and the closing line.
-func (t *tally) summary(out io.Writer, took time.Duration) {
-	for name := range t.open {
+// close counts the packages that started and did not end as failed.
+func (t *tally) close() {
+	for packagePath := range t.open {
 		t.failed++
-		t.failures = append(t.failures, short(name)+" (did not end)")
+		t.failures = append(t.failures, failure{packagePath: packagePath, reason: "did not end"})
 	}
 	clear(t.open)
-	slices.Sort(t.failures)
+	slices.SortFunc(t.failures, func(a, b failure) int { return strings.Compare(a.String(), b.String()) })
+}
+
+// summary prints skips with their reasons, what passed at the second try, failures, and the closing line.
+func (t *tally) summary(out io.Writer, took time.Duration) {
 	for _, s := range t.skips {
 		fmt.Fprintln(out, "skipped:", s)
+	}
+	for _, u := range t.unsteady {
+		fmt.Fprintln(out, "unsteady:", u)
 	}
 	for _, f := range t.failures {
 		fmt.Fprintln(out, "failed: ", f)

@@ -12,6 +12,7 @@ func replay(t *testing.T, stream string) (printed, summary string, verdict error
 	counted := newTally()
 	var live, end strings.Builder
 	follow(strings.NewReader(stream), counted, &live)
+	counted.close()
 	counted.summary(&end, 2*time.Second)
 	return live.String(), end.String(), counted.err()
 }
