@@ -79,17 +79,17 @@ func keyed(b []byte) (key []byte, v uint64, rest []byte, ok bool) {
 		}
 	}
 	l, rest := line(b)
-	_, v, ok = numberAfter(l, i)
+	v, ok = numberAfter(l, i)
 	return key, v, rest, ok && len(key) > 0
 }
 
 // numberAfter is the slow way of keyed: the last line of a file without a line end, or a bad one.
-func numberAfter(l []byte, i int) (key []byte, v uint64, ok bool) {
-	if i >= len(l) {
-		return l, 0, false
+func numberAfter(l []byte, i int) (v uint64, ok bool) {
+	if i >= len(l) || l[i] != ' ' {
+		return 0, false
 	}
 	v, tail, ok := digits(l[i+1:])
-	return l[:i], v, ok && blank(tail)
+	return v, ok && blank(tail)
 }
 
 // duration is count units of the given length; false where it does not fit (292 years).
