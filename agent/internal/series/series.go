@@ -5,6 +5,7 @@
 package series
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -199,10 +200,15 @@ func (s *Set) AppendStale(dst []byte, timestampMillis int64) ([]byte, int) {
 	return dst, n
 }
 
-// Relabel ends every series under the old labels and lets the next round show it under the new ones.
+// Relabel ends every series under the old labels and lets the next round show it under the new ones. Labels that are the same end nothing: a
+// marker and a value of one series at one time would be two answers, of which Prometheus refuses the batch.
 func (s *Set) Relabel(dst []byte, target []wire.Label, timestampMillis int64) ([]byte, int) {
+	renamed := share(target)
+	if bytes.Equal(renamed.encoded, s.target.encoded) {
+		return dst, 0
+	}
 	dst, n := s.AppendStale(dst, timestampMillis)
-	s.rename(share(target))
+	s.rename(renamed)
 	return dst, n
 }
 

@@ -2,6 +2,7 @@ package series_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -96,6 +97,25 @@ func TestNewLabelsEndTheOldSeriesAndForkNothing(t *testing.T) {
 	message, _ = s.AppendWire(nil, 2001)
 	if got := decoded(t, message); len(got) != 1 || got[`{__name__="container_threads",workload="api"}`] != "2" {
 		t.Fatal(got)
+	}
+}
+
+// An agent that had started told each container's series twice at one moment: a staleness marker and the value.
+func TestTheSameLabelsEndNothing(t *testing.T) {
+	s := series.New(target())
+	s.Begin()
+	s.Put(catalog.Threads, 1)
+	s.Slow().Begin()
+	s.Slow().Put(catalog.FileDescriptors, 3)
+	s.AppendWire(nil, 1000)
+	s.Slow().AppendWire(nil, 1000)
+	same := target()
+	slices.Reverse(same)
+	if message, n := s.Relabel(nil, append(same, wire.Label{Name: "pod"}), 2000); n != 0 || len(message) != 0 {
+		t.Fatal(decoded(t, message))
+	}
+	if message, n := s.AppendStale(nil, 3000); n != 2 {
+		t.Fatal(decoded(t, message))
 	}
 }
 
