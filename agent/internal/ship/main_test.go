@@ -194,6 +194,12 @@ type rig struct {
 	stop    func() // ends Run and waits for it
 }
 
+// goClock is the spool's time, which synctest may make up.
+func goClock() spool.Moment {
+	now := time.Now().UnixMilli()
+	return spool.Moment{WallMillis: now, UpMillis: now}
+}
+
 // newRig makes a spool with the given number of batches of 10 samples. Half of
 // them are stored compressed, as the agent does it, half plain, as one that an
 // earlier version left.
@@ -201,7 +207,7 @@ func newRig(t *testing.T, cfg Receiver, log *slog.Logger, batches int) *rig {
 	t.Helper()
 	reg := prometheus.NewRegistry()
 	dir := filepath.Join(t.TempDir(), "spool")
-	plain, err := spool.Open(spool.Config{Dir: dir}, quiet(), nil)
+	plain, err := spool.Open(spool.Config{Dir: dir, Now: goClock}, quiet(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +216,7 @@ func newRig(t *testing.T, cfg Receiver, log *slog.Logger, batches int) *rig {
 		first.append(n)
 	}
 	plain.Close()
-	s, err := spool.Open(spool.Config{Dir: dir, Compress: true}, quiet(), reg)
+	s, err := spool.Open(spool.Config{Dir: dir, Compress: true, Now: goClock}, quiet(), reg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,6 +50,14 @@ func refusesEncoding(status int) bool {
 // maxRetryAfter bounds what a receiver can ask for.
 const maxRetryAfter = 2 * time.Minute
 
+// receiversNow is the time by the clock of the receiver, which its dates are of, as far as its answer says it.
+func receiversNow(h http.Header, now time.Time) time.Time {
+	if date, err := http.ParseTime(h.Get("Date")); err == nil {
+		return date
+	}
+	return now
+}
+
 // parseRetryAfter reads the header of that name, RFC 9110 section 10.2.3:
 // seconds or a date. It returns 0 for an absent, past or unreadable value.
 func parseRetryAfter(value string, now time.Time) time.Duration {

@@ -75,7 +75,7 @@ func (s *Shipper) post(ctx context.Context, d *delivery, wire []byte, using Comp
 	if a.verdict == accepted {
 		return a
 	}
-	a.retryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), time.Now())
+	a.retryAfter = parseRetryAfter(resp.Header.Get("Retry-After"), receiversNow(resp.Header, time.Now()))
 	a.reason = resp.Status
 	if location := resp.Header.Get("Location"); location != "" && resp.StatusCode < 400 {
 		a.reason += " to " + clean(location)

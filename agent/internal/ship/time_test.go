@@ -100,6 +100,33 @@ func TestRetryAfterIsHonouredAndBounded(t *testing.T) {
 	})
 }
 
+// The date of a receiver whose clock was an hour ahead meant two minutes, of one that was behind nothing.
+func TestADateInRetryAfterIsByTheReceiversClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{}
+		for _, ahead := range []time.Duration{0, time.Hour, -time.Hour, 3000 * time.Hour} {
+			s.steps = append(s.steps, func(w http.ResponseWriter, r *http.Request) {
+				now := time.Now().Add(ahead).UTC()
+				w.Header().Set("Date", now.Format(http.TimeFormat))
+				w.Header().Set("Retry-After", now.Add(45*time.Second).Format(http.TimeFormat))
+				w.WriteHeader(http.StatusServiceUnavailable)
+			})
+		}
+		r := newRig(t, inProcess(t, s), quiet(), 1)
+		r.run()
+		time.Sleep(10 * time.Minute)
+		r.stop()
+		for i := range len(s.steps) {
+			if pause := s.times[i+1].Sub(s.times[i]); pause < 45*time.Second || pause > 50*time.Second {
+				t.Errorf("answer %d asked for 45 s, waited %s", i, pause)
+			}
+		}
+		if len(s.tookAll()) != 1 {
+			t.Fatal("not delivered")
+		}
+	})
+}
+
 func TestARejectionIsLoggedAtMostOnceAMinute(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{steps: times(1000, says(422, "no such tenant"))}

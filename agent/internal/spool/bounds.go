@@ -1,9 +1,6 @@
 package spool
 
-import (
-	"os"
-	"time"
-)
+import "os"
 
 // Why samples were dropped: the reason label of
 // plimsoll_agent_samples_dropped_total.
@@ -156,12 +153,16 @@ func (s *Spool) waiting(r *Reader, g *segment) (samples uint64, bytes int64) {
 }
 
 // enforceAge drops segments whose newest record is older than MaxAge.
-func (s *Spool) enforceAge(now time.Time) {
-	oldest := now.Add(-s.cfg.MaxAge).UnixMilli()
-	for len(s.segments) > 0 && s.segments[0].newestMillis < oldest {
+func (s *Spool) enforceAge() {
+	oldest := s.oldestUp()
+	for len(s.segments) > 0 && s.segments[0].newestUp < oldest {
 		if s.segments[0].empty() {
 			return
 		}
 		s.dropOldest(reasonAge)
 	}
 }
+
+// oldestUp is when a record was appended that is as old as MaxAge, as
+// Moment.UpMillis.
+func (s *Spool) oldestUp() int64 { return s.cfg.Now().UpMillis - s.cfg.MaxAge.Milliseconds() }

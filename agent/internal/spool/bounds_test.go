@@ -130,12 +130,12 @@ func TestABatchThatCannotFitIsRefusedAndCounted(t *testing.T) {
 
 func TestWhatIsTooOldGoesAndIsCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := openSpool(t, Config{Dir: t.TempDir(), MaxAge: time.Hour})
+		s := openSpool(t, Config{Dir: t.TempDir(), MaxAge: time.Hour, Now: goClock})
 		r := openReader(t, s, "a")
 		for n := uint64(1); n <= 24; n++ { // two hours
 			mustAppend(t, s, n, 300, 10)
 			time.Sleep(5 * time.Minute)
-			s.tick(time.Now())
+			s.tick()
 		}
 		// Segments end after a sixteenth of the age, so the disk is freed too.
 		if got := len(segmentPaths(s)); got > 17 {
@@ -154,13 +154,13 @@ func TestWhatIsTooOldGoesAndIsCounted(t *testing.T) {
 func TestAgeCountsAlsoForWhatWasRecovered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
-		s := openSpool(t, Config{Dir: dir, MaxAge: time.Hour})
+		s := openSpool(t, Config{Dir: dir, MaxAge: time.Hour, Now: goClock})
 		for n := uint64(1); n <= 10; n++ {
 			mustAppend(t, s, n, 300, 10)
 			time.Sleep(10 * time.Minute)
 		}
 		s.Close()
-		s = openSpool(t, Config{Dir: dir, MaxAge: time.Hour})
+		s = openSpool(t, Config{Dir: dir, MaxAge: time.Hour, Now: goClock})
 		r := openReader(t, s, "a")
 		if got := drain(t, r); !slices.Equal(got, fromTo(5, 10)) {
 			t.Fatalf("got %v", got)
@@ -234,7 +234,7 @@ func TestEverythingIsDeliveredOrCounted(t *testing.T) {
 					rc.r.Ack(rec.Seq)
 				}
 			case p < 99:
-				s.tick(time.Now())
+				s.tick()
 			default:
 				// A restart forgets what is in flight; only settle it so that
 				// a drop of it, which nobody could count, cannot happen.

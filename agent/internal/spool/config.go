@@ -48,7 +48,9 @@ type Config struct {
 	// MaxBytes bounds the segment files, bytes. 0 means 1 GiB; at least 64 KiB.
 	MaxBytes int64
 
-	// MaxAge is how long a batch waits for a receiver. 0 means 24 hours.
+	// MaxAge is how long a batch waits for a receiver. 0 means 24 hours. It is
+	// time that passes, also while the machine is suspended: setting the clock
+	// makes nothing older, except over a reboot.
 	MaxAge time.Duration
 
 	// SegmentBytes is the size at which a new segment starts, bytes; a larger
@@ -70,6 +72,9 @@ type Config struct {
 
 	// FsyncEvery is how much time a power loss may cost. 0 means one second.
 	FsyncEvery time.Duration
+
+	// Now reads the clocks. nil means those of the machine.
+	Now func() Moment
 
 	files fileSystem // nil means the real one
 }
@@ -117,6 +122,9 @@ func (c *Config) validate() error {
 	}
 	if c.files == nil {
 		c.files = osFiles{}
+	}
+	if c.Now == nil {
+		c.Now = readClocks
 	}
 	return nil
 }

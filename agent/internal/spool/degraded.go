@@ -105,7 +105,8 @@ func (s *Spool) reattach() {
 // segment.
 func (s *Spool) probe() error {
 	s.seal()
-	if err := s.createSegment(header{seq: s.nextSeq, createdMillis: time.Now().UnixMilli(), samplesBefore: s.samplesWritten}); err != nil {
+	now := s.cfg.Now()
+	if err := s.createSegment(header{seq: s.nextSeq, createdMillis: now.WallMillis, upMillis: now.UpMillis, samplesBefore: s.samplesWritten}); err != nil {
 		return err
 	}
 	return nil

@@ -97,7 +97,7 @@ func TestAFullDiskCostsNothingWithinTheMemoryBound(t *testing.T) {
 			files.set(syscall.ENOSPC)
 			for n := uint64(11); n <= 30; n++ {
 				mustAppend(t, s, n, 300, 1)
-				s.tick(time.Now())
+				s.tick()
 			}
 			if st := s.Status(); !errors.Is(st.Err, syscall.ENOSPC) || st.MemoryBytes == 0 || st.Since.IsZero() {
 				t.Fatalf("status %+v", st)
@@ -108,7 +108,7 @@ func TestAFullDiskCostsNothingWithinTheMemoryBound(t *testing.T) {
 			}
 			mustAppend(t, s, 31, 300, 1)
 			files.clear()
-			s.tick(time.Now())
+			s.tick()
 			if st := s.Status(); st.Err != nil || st.MemoryBytes != 0 {
 				t.Fatalf("status afterwards %+v", st)
 			}
@@ -180,14 +180,14 @@ func TestAFailedSyncIsNotTrusted(t *testing.T) {
 	r := openReader(t, s, "a")
 	mustAppend(t, s, 1, 100, 1)
 	files.set(syscall.EIO)
-	s.tick(time.Now())
+	s.tick()
 	if s.Status().Err == nil || faults(s, "sync") == 0 {
 		t.Fatal("a failed sync went unnoticed")
 	}
 	mustAppend(t, s, 2, 100, 1)
 	files.clear()
-	s.tick(time.Now())
-	s.tick(time.Now())
+	s.tick()
+	s.tick()
 	if err := s.Status().Err; err != nil {
 		t.Fatal(err)
 	}
@@ -215,14 +215,14 @@ func TestTheDirectoryMayComeAndGo(t *testing.T) {
 					t.Fatalf("got %v, want up to %d", got, n)
 				}
 			}
-			s.tick(time.Now())
+			s.tick()
 			files.clear()
-			s.tick(time.Now())
+			s.tick()
 			files.set(syscall.EROFS)
-			s.tick(time.Now())
+			s.tick()
 			files.clear()
-			s.tick(time.Now())
-			s.tick(time.Now())
+			s.tick()
+			s.tick()
 		}
 	}
 	if err := s.Status().Err; err != nil {
@@ -239,18 +239,18 @@ func TestTheDirectoryMayComeAndGo(t *testing.T) {
 func TestWhatIsAppendedIsSyncedAtTheCadence(t *testing.T) {
 	files := &faultyFiles{}
 	s := openSpool(t, Config{Dir: t.TempDir(), files: files, SegmentBytes: 1 << 10})
-	s.tick(time.Now())
+	s.tick()
 	if files.syncs.Load() != 0 {
 		t.Fatal("synced without need")
 	}
 	for n := uint64(1); n <= 5; n++ { // three segments
 		mustAppend(t, s, n, 400, 1)
 	}
-	s.tick(time.Now())
+	s.tick()
 	if got := files.syncs.Load(); got != 3 {
 		t.Fatalf("%d files synced, want 3", got)
 	}
-	s.tick(time.Now())
+	s.tick()
 	if got := files.syncs.Load(); got != 3 {
 		t.Fatalf("%d files synced, want no more", got)
 	}
@@ -259,7 +259,7 @@ func TestWhatIsAppendedIsSyncedAtTheCadence(t *testing.T) {
 func TestRunSyncsInTimeSleepsOtherwiseAndRecovers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		files := &faultyFiles{}
-		s := openSpool(t, Config{Dir: t.TempDir(), files: files})
+		s := openSpool(t, Config{Dir: t.TempDir(), files: files, Now: goClock})
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan error)
 		go func() { ended <- s.Run(ctx) }()
@@ -323,7 +323,7 @@ func TestARealFullDisk(t *testing.T) {
 		t.Fatalf("got %v", got)
 	}
 	// All is acknowledged, so there is room again.
-	s.tick(time.Now())
+	s.tick()
 	if err := s.Status().Err; err != nil {
 		t.Fatalf("freed, and yet %v", err)
 	}
@@ -338,7 +338,7 @@ func TestARealFullDisk(t *testing.T) {
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
 	}
-	s.tick(time.Now())
+	s.tick()
 	s.Close()
 	s = openSpool(t, Config{Dir: spoolDir})
 	if got := drain(t, openReader(t, s, "a")); !slices.Equal(got, fromTo(201, 220)) {
@@ -383,7 +383,7 @@ func TestARealReadOnlyDirectory(t *testing.T) {
 	}
 	mustAppend(t, s, 7, 100, 1)
 	remount(0)
-	s.tick(time.Now())
+	s.tick()
 	if st := s.Status(); st.Err != nil || st.MemoryBytes != 0 {
 		t.Fatalf("writable again: %+v", st)
 	}
@@ -411,7 +411,7 @@ func TestADirectoryThatCannotBeMadeYet(t *testing.T) {
 	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT, ""); err != nil {
 		t.Fatal(err)
 	}
-	s.tick(time.Now())
+	s.tick()
 	if err := s.Status().Err; err != nil {
 		t.Fatal(err)
 	}

@@ -134,12 +134,12 @@ func (r *Reader) step(dst []byte) (Record, stepState) {
 		}
 	}
 	l.scan.end = g.size
-	oldest := time.Now().Add(-s.cfg.MaxAge).UnixMilli()
+	oldestMillis := s.oldestUp() + g.aheadMillis
 
 	s.mu.Unlock()
 	h, damaged, err := l.scan.header()
 	inSpan := err == nil && h.seq >= want.lo && h.seq <= want.hi
-	young := inSpan && h.createdMillis >= oldest
+	young := inSpan && h.createdMillis >= oldestMillis
 	intact := false
 	if young {
 		dst, intact = l.scan.payload(h, dst)
@@ -193,6 +193,7 @@ func (r *Reader) step(dst []byte) (Record, stepState) {
 		s.damage(g, h.size(), l.scan.readErr)
 		r.drop(uint64(h.samples), h.size(), reasonCorrupt)
 	default:
+		h.upMillis = h.createdMillis - g.aheadMillis
 		r.inFlight = append(r.inFlight, h)
 		if backlogged {
 			r.rate.took(h.size(), time.Now())

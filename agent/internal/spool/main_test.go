@@ -38,6 +38,12 @@ func need(t *testing.T, met bool, what string) {
 
 func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
+// goClock is the time that synctest makes up.
+func goClock() Moment {
+	now := time.Now().UnixMilli()
+	return Moment{now, now - 1_000_000}
+}
+
 // openSpool opens a spool that is closed at the end of the test.
 func openSpool(t *testing.T, cfg Config) *Spool {
 	t.Helper()

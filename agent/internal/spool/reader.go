@@ -76,7 +76,8 @@ type Reader struct {
 		bytes   int64
 		samples uint64
 	}
-	waitingSinceMillis int64
+	behind         bool  // it does not have the newest record
+	waitingSinceUp int64 // since when, as Moment.UpMillis
 
 	// Of the goroutine that calls Next.
 	backlogLane, liveLane lane
@@ -137,9 +138,9 @@ func (r *Reader) start() {
 		}
 	}
 	if next := r.done.max() + 1; next <= head {
-		r.waitingSinceMillis = s.newestMillis
+		r.behind, r.waitingSinceUp = true, s.newestUp
 		if g := s.segmentFrom(next); g != nil {
-			r.waitingSinceMillis = g.createdMillis
+			r.waitingSinceUp = g.createdUp
 		}
 	}
 }
@@ -165,8 +166,9 @@ func (r *Reader) Backlog() Backlog {
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
 	b := Backlog{Bytes: r.pending.bytes, Samples: r.pending.samples}
-	if r.waitingSinceMillis != 0 {
-		b.WaitingSince = time.UnixMilli(r.waitingSinceMillis)
+	if r.behind {
+		waits := r.s.cfg.Now().UpMillis - r.waitingSinceUp
+		b.WaitingSince = time.Now().Add(-time.Duration(waits) * time.Millisecond)
 	}
 	return b
 }
@@ -246,7 +248,7 @@ func (r *Reader) settle(seq uint64) bool {
 		r.inFlight = append(r.inFlight[:i], r.inFlight[i+1:]...)
 		r.pending.samples -= min(r.pending.samples, uint64(h.samples))
 		r.pending.bytes -= min(r.pending.bytes, h.size())
-		r.waitingSinceMillis = max(r.waitingSinceMillis, h.createdMillis)
+		r.waitingSinceUp = max(r.waitingSinceUp, h.upMillis)
 		r.finish(seq, seq)
 		r.cursor.save(r.s, r.done)
 		r.s.trim()
@@ -260,7 +262,7 @@ func (r *Reader) finish(lo, hi uint64) {
 	r.done.add(lo, hi)
 	head := r.s.nextSeq - 1
 	if r.done.max() >= head {
-		r.waitingSinceMillis = 0
+		r.behind = false
 	}
 	if len(r.inFlight) == 0 && r.done.covers(0, head) {
 		r.pending.samples, r.pending.bytes = 0, 0
@@ -288,8 +290,8 @@ func (r *Reader) waits(seq uint64) bool {
 func (r *Reader) appended(h header) {
 	r.pending.samples += uint64(h.samples)
 	r.pending.bytes += h.size()
-	if r.waitingSinceMillis == 0 {
-		r.waitingSinceMillis = h.createdMillis
+	if !r.behind {
+		r.behind, r.waitingSinceUp = true, h.upMillis
 	}
 	r.wakeUp()
 }

@@ -25,7 +25,11 @@ import (
 // damage into an exact figure: the difference between the next readable record
 // and the last one is what was lost.
 //
-// In a segment header, sequence is that of its first record.
+// In a segment header, sequence is that of its first record, and of its length,
+// which is none, two fields say when it was made by a clock that nobody sets:
+//
+//	 8  boot            uint32  which run of the machine, 0 unknown, see readBoot
+//	16  uptime          uint32  of the machine, seconds
 const (
 	headerBytes = 48
 
@@ -46,6 +50,11 @@ type header struct {
 	seq           uint64
 	createdMillis int64
 	samplesBefore uint64
+
+	// boot and upMillis are on disk in segment headers only; records have theirs
+	// by their segment's.
+	boot     uint32
+	upMillis int64
 }
 
 // size is what the record takes on disk, bytes.
@@ -105,6 +114,21 @@ func parseHeader(src []byte, magic uint32) (header, error) {
 		return header{}, errEncoding
 	}
 	return h, nil
+}
+
+// putSegmentHeader encodes the header of a segment.
+func putSegmentHeader(dst []byte, h header) {
+	h.payloadBytes, h.encoding = 0, Plain
+	h.payloadCRC, h.samples = h.boot, uint32(max(h.upMillis, 0)/1000)
+	putHeader(dst, segmentMagic, h)
+}
+
+// parseSegmentHeader decodes the header of a segment.
+func parseSegmentHeader(src []byte) (header, error) {
+	h, err := parseHeader(src, segmentMagic)
+	h.boot, h.upMillis = h.payloadCRC, int64(h.samples)*1000
+	h.payloadCRC, h.samples = 0, 0
+	return h, err
 }
 
 func checksum(b []byte) uint32 {

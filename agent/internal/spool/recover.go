@@ -34,7 +34,7 @@ func (s *Spool) recover() error {
 			previous := s.segments[n-1]
 			previous.lastSeq = g.firstSeq - 1
 			previous.samplesEnd = g.samplesBefore
-			previous.newestMillis = g.createdMillis
+			previous.newestUp = max(previous.createdUp, g.createdUp)
 		}
 		s.segments = append(s.segments, g)
 	}
@@ -45,7 +45,7 @@ func (s *Spool) recover() error {
 		s.bytes += g.size
 		highest = max(highest, g.lastSeq)
 		s.samplesWritten = g.samplesEnd
-		s.newestMillis = g.newestMillis
+		s.newestUp = g.newestUp
 	}
 	// A receiver may have acknowledged records that a power loss took from the
 	// disk: their numbers must not be used again, or new data would be taken
@@ -88,10 +88,10 @@ func (s *Spool) openSegment(path string) *segment {
 	g := &segment{path: path, size: info.Size()}
 	var head [headerBytes]byte
 	if _, err := f.ReadAt(head[:], 0); err == nil {
-		if h, err := parseHeader(head[:], segmentMagic); err == nil {
+		if h, err := parseSegmentHeader(head[:]); err == nil {
 			g.firstSeq, g.lastSeq = h.seq, h.seq-1
 			g.samplesBefore, g.samplesEnd = h.samplesBefore, h.samplesBefore
-			g.createdMillis, g.newestMillis = h.createdMillis, h.createdMillis
+			g.date(h, s.boot, s.cfg.Now())
 			return g
 		}
 	}
@@ -103,7 +103,7 @@ func (s *Spool) openSegment(path string) *segment {
 		s.log.Error("spool segment header damaged, records kept", "segment", path)
 		g.firstSeq, g.lastSeq = h.seq, h.seq-1
 		g.samplesBefore, g.samplesEnd = h.samplesBefore, h.samplesBefore
-		g.createdMillis, g.newestMillis = h.createdMillis, h.createdMillis
+		g.date(h, s.boot, s.cfg.Now())
 		return g
 	case c.readErr != nil:
 		s.metrics.errors.WithLabelValues("read").Inc()
@@ -146,7 +146,7 @@ func (s *Spool) recoverLast() {
 		valid = c.off
 		g.lastSeq = h.seq
 		g.samplesEnd = h.samplesAfter()
-		g.newestMillis = h.createdMillis
+		g.newestUp = h.createdMillis - g.aheadMillis
 	}
 	if valid < g.size && c.readErr == nil {
 		s.metrics.errors.WithLabelValues("torn_tail").Inc()

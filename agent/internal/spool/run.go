@@ -24,15 +24,15 @@ func (s *Spool) Run(ctx context.Context) error {
 		case <-s.stir:
 		case <-age.C:
 		case <-ctx.Done():
-			s.tick(time.Now())
+			s.tick()
 			return nil
 		}
 		pause.Reset(s.cfg.FsyncEvery)
 		select {
 		case <-pause.C:
-			s.tick(time.Now())
+			s.tick()
 		case <-ctx.Done():
-			s.tick(time.Now())
+			s.tick()
 			return nil
 		}
 	}
@@ -47,13 +47,13 @@ func (s *Spool) wakeRun() {
 }
 
 // tick is one round of Run.
-func (s *Spool) tick(now time.Time) {
+func (s *Spool) tick() {
 	s.mu.Lock()
 	if s.closed {
 		s.mu.Unlock()
 		return
 	}
-	s.enforceAge(now)
+	s.enforceAge()
 	if s.degraded != nil {
 		s.reattach()
 	}

@@ -33,10 +33,14 @@ type segment struct {
 	// size is how many bytes of the file are valid.
 	size int64
 
-	// createdMillis and newestMillis are when its first and last record were
-	// appended, Unix milliseconds. For a sealed segment found at start
-	// newestMillis is an upper bound.
-	createdMillis, newestMillis int64
+	// createdUp and newestUp are when its first and last record were appended,
+	// as Moment.UpMillis. For a sealed segment found at start newestUp is an
+	// upper bound.
+	createdUp, newestUp int64
+
+	// aheadMillis is by how much the wall clock, which its records have, was
+	// ahead of the uptime.
+	aheadMillis int64
 
 	// gone is set once the segment was dropped or removed: a reader that is in
 	// the middle of it delivers no more of it.
@@ -76,8 +80,8 @@ func (s *Spool) createSegment(h header) error {
 	if err != nil {
 		return fmt.Errorf("create segment: %w", err)
 	}
-	h.payloadBytes, h.payloadCRC, h.samples, h.encoding = 0, 0, 0, Plain
-	putHeader(s.head[:], segmentMagic, h)
+	h.boot = s.boot
+	putSegmentHeader(s.head[:], h)
 	if _, err := f.WriteAt(s.head[:], 0); err != nil {
 		f.Close()
 		s.files.Remove(path)
@@ -90,8 +94,9 @@ func (s *Spool) createSegment(h header) error {
 		samplesBefore: h.samplesBefore,
 		samplesEnd:    h.samplesBefore,
 		size:          headerBytes,
-		createdMillis: h.createdMillis,
-		newestMillis:  h.createdMillis,
+		createdUp:     h.upMillis,
+		newestUp:      h.upMillis,
+		aheadMillis:   h.createdMillis - h.upMillis,
 	})
 	s.active = f
 	s.activeDirty = true
@@ -131,8 +136,9 @@ func (s *Spool) activeSegment() *segment {
 func (s *Spool) writeRecord(h header, payload []byte) error {
 	if g := s.activeSegment(); g != nil && !g.empty() {
 		full := g.size+h.size() > s.cfg.SegmentBytes
-		old := h.createdMillis-g.createdMillis > s.cfg.MaxAge.Milliseconds()/segmentsPerMaxAge
-		if full || old {
+		old := h.upMillis-g.createdUp > s.cfg.MaxAge.Milliseconds()/segmentsPerMaxAge
+		stepped := g.aheadMillis - (h.createdMillis - h.upMillis)
+		if full || old || max(stepped, -stepped) > clockStep.Milliseconds() {
 			s.seal()
 		}
 	}
@@ -155,7 +161,7 @@ func (s *Spool) writeRecord(h header, payload []byte) error {
 	g.size += h.size()
 	g.lastSeq = h.seq
 	g.samplesEnd = h.samplesAfter()
-	g.newestMillis = h.createdMillis
+	g.newestUp = h.upMillis
 	s.bytes += h.size()
 	s.samplesWritten = h.samplesAfter()
 	s.activeDirty = true

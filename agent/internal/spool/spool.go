@@ -59,7 +59,7 @@ type Spool struct {
 
 	// samplesWritten is the running total of samples in records on disk.
 	samplesWritten uint64
-	newestMillis   int64 // when the newest record was appended, Unix milliseconds
+	newestUp       int64 // when the newest record was appended, as Moment.UpMillis
 	tail           place // where the newest record on disk is
 
 	active      file         // the last segment's file while it takes records
@@ -68,6 +68,7 @@ type Spool struct {
 	dirDirty    bool         // names were created or removed since the last sync
 	leftover    []string
 
+	boot      uint32 // see readBoot
 	lock      file
 	name      string // see takeName
 	nameKept  bool   // it is in the directory
@@ -97,7 +98,7 @@ func Open(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Spool, erro
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	s := &Spool{cfg: cfg, log: log, files: cfg.files, nextSeq: 1, metrics: newMetrics(), stir: make(chan struct{}, 1)}
+	s := &Spool{cfg: cfg, log: log, files: cfg.files, nextSeq: 1, boot: readBoot(), metrics: newMetrics(), stir: make(chan struct{}, 1)}
 	s.ring.maxBytes = cfg.MemoryBytes
 	if cfg.Compress {
 		var err error
@@ -147,12 +148,14 @@ func (s *Spool) Append(payload []byte, samples int) (seq uint64, err error) {
 	if s.closed {
 		return 0, ErrClosed
 	}
+	now := s.cfg.Now()
 	h := header{
 		payloadBytes:  uint32(len(payload)),
 		samples:       uint32(max(samples, 0)),
 		encoding:      encoding,
 		seq:           s.nextSeq,
-		createdMillis: time.Now().UnixMilli(),
+		createdMillis: now.WallMillis,
+		upMillis:      now.UpMillis,
 	}
 	if appended > maxPayloadBytes || h.size() > s.cfg.MaxBytes-headerBytes {
 		s.refuse(h, reasonTooLarge)
@@ -177,7 +180,7 @@ func (s *Spool) Append(payload []byte, samples int) (seq uint64, err error) {
 		s.ring.put(h, payload)
 	}
 	s.nextSeq++
-	s.newestMillis = h.createdMillis
+	s.newestUp = h.upMillis
 	s.wakeRun()
 	s.metrics.spooled.Add(float64(h.samples))
 	for _, r := range s.readers {
