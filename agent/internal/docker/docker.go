@@ -168,6 +168,9 @@ func (e *Engine) Resume(since time.Time, running []Container) { e.since, e.runni
 func (e *Engine) Run(ctx context.Context, sink Sink) error {
 	t := newTracker(sink, e.cfg.MaxContainers, e.metrics)
 	t.resume(e.since, e.running)
+	if strings.HasPrefix(e.cfg.Host, "unix://") {
+		t.began = time.Now()
+	}
 	for attempt := 0; ; attempt++ {
 		began := time.Now()
 		err := e.once(ctx, t)

@@ -28,7 +28,8 @@ type puppet struct {
 	messages chan events.Message
 	ended    chan error
 	asked    int
-	slow     time.Duration // of an inspection
+	slow     time.Duration    // of an inspection
+	past     []events.Message // remembered, and told again to who asks
 
 	isManager    bool
 	figuresOf    func(id cgroup.ContainerID) (container.StatsResponse, error)
@@ -97,7 +98,14 @@ func (p *puppet) limits(context.Context, cgroup.ContainerID) (limits, error) {
 	return limits{ownNetwork: true, quota: 50 * time.Millisecond, period: defaultPeriod}, nil
 }
 
-func (p *puppet) events(context.Context, time.Time) (<-chan events.Message, <-chan error) {
+func (p *puppet) events(_ context.Context, since time.Time) (<-chan events.Message, <-chan error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range p.past {
+		if m.TimeNano >= since.UnixNano() {
+			p.messages <- m
+		}
+	}
 	return p.messages, p.ended
 }
 
@@ -108,7 +116,11 @@ func (p *puppet) set(do func()) {
 }
 
 func (p *puppet) emit(id string, action events.Action, attributes map[string]string) {
-	p.messages <- events.Message{Type: events.ContainerEventType, Action: action, Actor: events.Actor{ID: id, Attributes: attributes}, TimeNano: time.Now().UnixNano()}
+	p.messages <- message(id, action, attributes)
+}
+
+func message(id string, action events.Action, attributes map[string]string) events.Message {
+	return events.Message{Type: events.ContainerEventType, Action: action, Actor: events.Actor{ID: id, Attributes: attributes}, TimeNano: time.Now().UnixNano()}
 }
 
 // onStage runs an Engine on a puppet in a synctest bubble, and ends it after play.
@@ -255,6 +267,48 @@ func TestAStreamThatEndsIsOpenedAgain(t *testing.T) {
 		synctest.Wait()
 		if got := l.story("c1"); got != "started" || !e.State().Up {
 			t.Errorf("the story is %q, state %+v", got, e.State())
+		}
+	})
+}
+
+// An engine that starts after the agent runs for seconds before the agent tries to connect again, and its containers may be over by then.
+func TestWhatEndsBeforeTheFirstConnectionIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &puppet{running: map[cgroup.ContainerID]inspection{}, refused: fs.ErrNotExist}
+		p.past = append(p.past, message("c0", "start", nil), message("c0", "die", map[string]string{"exitCode": "1"}))
+		time.Sleep(time.Second)
+		for host, want := range map[string]string{DefaultHost: "started died gone", "tcp://10.0.0.1:2375": ""} { // a far engine's clock is another
+			p.set(func() { p.refused = fs.ErrNotExist })
+			e, err := New(Config{Host: host}, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			e.connect = p.connect
+			l := &ledger{}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- e.Run(ctx, l) }()
+			time.Sleep(2 * time.Second)
+			p.set(func() {
+				for _, m := range []events.Message{message("c1", "start", map[string]string{"name": "job"}), message("c1", "die", map[string]string{"exitCode": "3"}), message("c1", "destroy", nil)} {
+					m.TimeNano += int64(len(p.past))
+					p.past = append(p.past, m)
+				}
+			})
+			time.Sleep(time.Second)
+			p.set(func() { p.refused = nil })
+			time.Sleep(time.Minute)
+			if got := l.story("c1"); got != want || l.story("c0") != "" {
+				t.Errorf("%s: the story is %q, want %q; of a container from before the agent %q", host, got, want, l.story("c0"))
+			}
+			if want != "" && l.last("c1", "died").exit.Code != 3 {
+				t.Errorf("%s: exit %+v", host, l.last("c1", "died").exit)
+			}
+			cancel()
+			if err := <-done; err != nil {
+				t.Errorf("run: %v", err)
+			}
+			p.past = p.past[:2]
 		}
 	})
 }

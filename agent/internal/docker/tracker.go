@@ -25,6 +25,7 @@ type tracker struct {
 	wishes  []cgroup.ContainerID // inspections wanted, oldest first; the loop takes them
 	last    time.Time            // newest event seen, or when the engine was first asked: where a replay begins
 	edge    time.Time            // events up to here were seen before the present connection
+	began   time.Time            // by the engine's clock, when the agent began to wait for it; zero where that clock is another's
 }
 
 type record struct {
@@ -75,6 +76,9 @@ func (t *tracker) connected(info Info) {
 	t.cgroupDriver = info.CgroupDriver
 	if t.last.IsZero() || info.at.Before(t.last) { // first connection, or the engine's clock was put back
 		t.edge, t.last = time.Time{}, info.at
+		if !t.began.IsZero() && t.began.Before(info.at) { // what came and went while it was not there for us
+			t.last = t.began
+		}
 		return
 	}
 	t.edge = t.last
