@@ -8,6 +8,7 @@ const (
 	reasonFull       = "spool_full"    // at MaxBytes
 	reasonAge        = "spool_age"     // waited longer than MaxAge
 	reasonCorrupt    = "spool_corrupt" // bytes on disk were damaged
+	reasonLost       = "spool_lost"    // not in the directory any more at the start
 	reasonMemoryFull = "memory_full"   // degraded and at MemoryBytes
 	reasonTooLarge   = "too_large"     // a batch that cannot be spooled
 )

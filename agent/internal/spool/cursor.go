@@ -17,18 +17,25 @@ import (
 //	 8  generation  uint64
 //	16  ranges      uint64  how many follow
 //	24  lo, hi      2 × uint64 each: the records the receiver is done with
+//	496 written     uint64  the spool's running total of samples
+//	504 settled     uint64  of those, how many the receiver is done with
+//
+// What the receiver did not have then, and what the spool holds of it now, tell
+// exactly how much was lost with files that are gone or without any record.
+// The two figures are absent under cursorMagicBare, of earlier versions.
 //
 // It is written at every acknowledgement and left to the kernel to flush: after
 // a power loss an older position means that records are sent again, which
 // receivers recognise as duplicates.
 const (
-	cursorMagic     uint32 = 0x31434c50 // "PLC1"
+	cursorMagic     uint32 = 0x32434c50 // "PLC2"
+	cursorMagicBare uint32 = 0x31434c50 // "PLC1"
 	cursorSlotBytes        = 512
 	cursorPrefix           = "cursor-"
 
 	// maxCursorRanges is how many ranges a slot holds; the records of further
 	// ones are sent again after a restart.
-	maxCursorRanges = (cursorSlotBytes - 24) / 16
+	maxCursorRanges = (cursorSlotBytes - 40) / 16
 
 	maxReceiverNameBytes = 80
 )
@@ -41,6 +48,23 @@ func cursorPath(dir, receiver string) string {
 
 func isCursorName(name string) bool { return strings.HasPrefix(name, cursorPrefix) }
 
+// position is what is on disk of one receiver's.
+type position struct {
+	done spans
+	// written and settled are as in the file; counted is whether it has them.
+	counted          bool
+	written, settled uint64
+}
+
+// lost is how many samples the receiver did not have that are not in the spool
+// any more, of which so many wait for it.
+func (p position) lost(written, waiting uint64) uint64 {
+	if have := p.settled + waiting; p.counted && written > have {
+		return written - have
+	}
+	return 0
+}
+
 // cursor is the position of one receiver on disk. It is guarded by Spool.mu.
 type cursor struct {
 	path       string
@@ -51,7 +75,7 @@ type cursor struct {
 }
 
 // open reads the position; an absent or damaged file is an empty one.
-func (c *cursor) open(s *Spool) spans {
+func (c *cursor) open(s *Spool) position {
 	f, err := s.files.OpenFile(c.path, os.O_RDWR)
 	if err != nil {
 		if f, err = s.files.OpenFile(c.path, os.O_RDONLY); err != nil {
@@ -59,26 +83,26 @@ func (c *cursor) open(s *Spool) spans {
 				s.metrics.errors.WithLabelValues("cursor").Inc()
 				s.log.Error("spool position cannot be read, everything kept is sent again", "file", c.path, "error", err)
 			}
-			return nil
+			return position{}
 		}
 	}
 	c.f = f
-	done, generation, ok := readSlots(f)
+	p, generation, ok := readSlots(f)
 	if !ok {
 		if info, err := f.Stat(); err == nil && info.Size() > 0 {
 			s.metrics.errors.WithLabelValues("cursor").Inc()
 			s.log.Error("spool position is damaged, everything kept is sent again", "file", c.path)
 		}
-		return nil
+		return position{}
 	}
 	c.generation = generation
-	return done
+	return p
 }
 
 // save writes the position. A failure is logged once and tried again at the
 // next acknowledgement.
-func (c *cursor) save(s *Spool, done spans) {
-	if err := c.write(s.files, done); err != nil {
+func (c *cursor) save(s *Spool, p position) {
+	if err := c.write(s.files, p); err != nil {
 		s.metrics.errors.WithLabelValues("cursor").Inc()
 		if !c.broken {
 			s.log.Error("spool position cannot be written, records may be sent again after a restart", "file", c.path, "error", err)
@@ -89,7 +113,7 @@ func (c *cursor) save(s *Spool, done spans) {
 	c.broken = false
 }
 
-func (c *cursor) write(files fileSystem, done spans) error {
+func (c *cursor) write(files fileSystem, p position) error {
 	if c.f == nil || c.broken {
 		f, err := files.OpenFile(c.path, os.O_RDWR|os.O_CREATE)
 		if err != nil {
@@ -99,7 +123,7 @@ func (c *cursor) write(files fileSystem, done spans) error {
 		c.f = f
 	}
 	c.generation++
-	putSlot(&c.slot, c.generation, done)
+	putSlot(&c.slot, c.generation, p)
 	_, err := c.f.WriteAt(c.slot[:], int64(c.generation&1)*cursorSlotBytes)
 	return err
 }
@@ -112,34 +136,34 @@ func (c *cursor) close() {
 }
 
 // readCursor reads a position without taking it, of any receiver.
-func (s *Spool) readCursor(path string) (spans, bool) {
+func (s *Spool) readCursor(path string) (position, bool) {
 	f, err := s.files.OpenFile(path, os.O_RDONLY)
 	if err != nil {
-		return nil, false
+		return position{}, false
 	}
 	defer f.Close()
-	done, _, ok := readSlots(f)
-	return done, ok
+	p, _, ok := readSlots(f)
+	return p, ok
 }
 
 // readSlots returns the newer whole slot.
-func readSlots(f file) (done spans, generation uint64, ok bool) {
+func readSlots(f file) (p position, generation uint64, ok bool) {
 	var slot [cursorSlotBytes]byte
 	for i := range int64(2) {
 		if _, err := f.ReadAt(slot[:], i*cursorSlotBytes); err != nil {
 			continue
 		}
-		d, g, whole := parseSlot(&slot)
+		found, g, whole := parseSlot(&slot)
 		if whole && g >= generation {
-			done, generation, ok = d, g, true
+			p, generation, ok = found, g, true
 		}
 	}
-	return done, generation, ok
+	return p, generation, ok
 }
 
-func putSlot(slot *[cursorSlotBytes]byte, generation uint64, done spans) {
+func putSlot(slot *[cursorSlotBytes]byte, generation uint64, p position) {
 	le := binary.LittleEndian
-	done = done[:min(len(done), maxCursorRanges)]
+	done := p.done[:min(len(p.done), maxCursorRanges)]
 	clear(slot[:])
 	le.PutUint32(slot[0:], cursorMagic)
 	le.PutUint64(slot[8:], generation)
@@ -148,20 +172,28 @@ func putSlot(slot *[cursorSlotBytes]byte, generation uint64, done spans) {
 		le.PutUint64(slot[24+16*i:], r.lo)
 		le.PutUint64(slot[32+16*i:], r.hi)
 	}
+	le.PutUint64(slot[496:], p.written)
+	le.PutUint64(slot[504:], p.settled)
 	le.PutUint32(slot[4:], checksum(slot[8:]))
 }
 
-func parseSlot(slot *[cursorSlotBytes]byte) (done spans, generation uint64, ok bool) {
+func parseSlot(slot *[cursorSlotBytes]byte) (p position, generation uint64, ok bool) {
 	le := binary.LittleEndian
-	if le.Uint32(slot[0:]) != cursorMagic || le.Uint32(slot[4:]) != checksum(slot[8:]) {
-		return nil, 0, false
+	most := uint64(maxCursorRanges)
+	switch le.Uint32(slot[0:]) {
+	case cursorMagic:
+		p.counted, p.written, p.settled = true, le.Uint64(slot[496:]), le.Uint64(slot[504:])
+	case cursorMagicBare:
+		most++
+	default:
+		return position{}, 0, false
 	}
 	n := le.Uint64(slot[16:])
-	if n > maxCursorRanges {
-		return nil, 0, false
+	if n > most || p.settled > p.written || le.Uint32(slot[4:]) != checksum(slot[8:]) {
+		return position{}, 0, false
 	}
 	for i := range n {
-		done.add(le.Uint64(slot[24+16*i:]), le.Uint64(slot[32+16*i:]))
+		p.done.add(le.Uint64(slot[24+16*i:]), le.Uint64(slot[32+16*i:]))
 	}
-	return done, le.Uint64(slot[8:]), true
+	return p, le.Uint64(slot[8:]), true
 }

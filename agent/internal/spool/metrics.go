@@ -69,7 +69,7 @@ func (m *metrics) register(reg prometheus.Registerer, s *Spool) error {
 func (m *metrics) registerReader(r *Reader) error {
 	// The reasons exist as 0 from the start, so that a first drop is an
 	// increase.
-	for _, reason := range []string{reasonFull, reasonAge, reasonCorrupt, reasonMemoryFull, reasonTooLarge} {
+	for _, reason := range []string{reasonFull, reasonAge, reasonCorrupt, reasonLost, reasonMemoryFull, reasonTooLarge} {
 		r.dropped.WithLabelValues(reason)
 	}
 	if m.reg == nil {

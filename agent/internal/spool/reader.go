@@ -76,6 +76,7 @@ type Reader struct {
 		bytes   int64
 		samples uint64
 	}
+	unsaved        bool  // the position on disk is older than done and pending
 	behind         bool  // it does not have the newest record
 	waitingSinceUp int64 // since when, as Moment.UpMillis
 
@@ -103,14 +104,35 @@ func (s *Spool) Reader(name string) (*Reader, error) {
 	r := &Reader{s: s, name: name, order: InOrder, wake: make(chan struct{}, 1)}
 	r.dropped = s.metrics.dropped.MustCurryWith(prometheus.Labels{"receiver": name})
 	r.cursor.path = cursorPath(s.cfg.Dir, name)
-	r.done = r.cursor.open(s)
+	kept := r.cursor.open(s)
+	r.done = kept.done
 	r.start()
 	if err := s.metrics.registerReader(r); err != nil {
 		r.closeFiles()
 		return nil, err
 	}
 	s.readers = append(s.readers, r)
+	if lost := kept.lost(s.samplesWritten, r.pending.samples); lost > 0 {
+		s.log.Error("samples that a receiver did not have are not in the spool any more: files were removed or damaged, or it was not configured for a while", "receiver", name, "samples", lost)
+		r.dropped.WithLabelValues(reasonLost).Add(float64(lost))
+	}
+	if s.degraded == nil {
+		r.save()
+	}
 	return r, nil
+}
+
+// save writes the position to disk.
+func (r *Reader) save() {
+	r.unsaved = false
+	onDisk := r.pending.samples
+	for _, e := range r.s.ring.entries {
+		if !r.done.covers(e.seq, e.seq) {
+			onDisk -= min(onDisk, uint64(e.samples))
+		}
+	}
+	written := r.s.samplesWritten
+	r.cursor.save(r.s, position{done: r.done, written: written, settled: written - min(written, onDisk)})
 }
 
 // start works out what waits for the receiver.
@@ -250,7 +272,7 @@ func (r *Reader) settle(seq uint64) bool {
 		r.pending.bytes -= min(r.pending.bytes, h.size())
 		r.waitingSinceUp = max(r.waitingSinceUp, h.upMillis)
 		r.finish(seq, seq)
-		r.cursor.save(r.s, r.done)
+		r.save()
 		r.s.trim()
 		return true
 	}
@@ -259,6 +281,7 @@ func (r *Reader) settle(seq uint64) bool {
 
 // finish marks records as done, whatever became of them.
 func (r *Reader) finish(lo, hi uint64) {
+	r.unsaved = true
 	r.done.add(lo, hi)
 	head := r.s.nextSeq - 1
 	if r.done.max() >= head {
@@ -271,6 +294,7 @@ func (r *Reader) finish(lo, hi uint64) {
 
 // drop counts records that waited and cannot be delivered any more.
 func (r *Reader) drop(samples uint64, bytes int64, reason string) {
+	r.unsaved = true
 	r.dropped.WithLabelValues(reason).Add(float64(samples))
 	r.pending.samples -= min(r.pending.samples, samples)
 	r.pending.bytes -= min(r.pending.bytes, bytes)

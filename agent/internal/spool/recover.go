@@ -40,7 +40,7 @@ func (s *Spool) recover() error {
 	}
 	s.recoverLast()
 
-	highest := uint64(0)
+	highest, written := uint64(0), uint64(0)
 	for _, g := range s.segments {
 		s.bytes += g.size
 		highest = max(highest, g.lastSeq)
@@ -57,10 +57,17 @@ func (s *Spool) recover() error {
 		if !isCursorName(name) {
 			continue
 		}
-		if acked, ok := s.readCursor(filepath.Join(s.cfg.Dir, name)); ok {
-			highest = max(highest, acked.max())
+		if p, ok := s.readCursor(filepath.Join(s.cfg.Dir, name)); ok {
+			highest = max(highest, p.done.max())
+			written = max(written, p.written)
 		}
 	}
+	if n := len(s.segments); n > 0 && written > s.samplesWritten {
+		// Its end is gone: whoever waits for it is told when they come there.
+		s.segments[n-1].lastSeq = max(s.segments[n-1].lastSeq, highest)
+		s.segments[n-1].samplesEnd = written
+	}
+	s.samplesWritten = max(s.samplesWritten, written)
 	s.nextSeq = highest + 1
 	if len(s.segments) > 0 {
 		s.log.Info("spool recovered", "dir", s.cfg.Dir, "segments", len(s.segments), "bytes", s.bytes, "next_seq", s.nextSeq)

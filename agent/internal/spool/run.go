@@ -89,9 +89,18 @@ func (s *Spool) sync() error {
 	}
 	dirDirty := s.dirDirty
 	s.dirDirty = false
+	var cursors []file
+	for _, r := range s.readers {
+		if dirDirty && r.cursor.f != nil {
+			cursors = append(cursors, r.cursor.f)
+		}
+	}
 	s.mu.Unlock()
 
 	var errs []error
+	for _, f := range cursors {
+		_ = f.Sync() // an older position means that records are sent again
+	}
 	if active != nil {
 		if err := active.Sync(); err != nil {
 			errs = append(errs, err)

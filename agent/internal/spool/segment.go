@@ -187,6 +187,11 @@ func (s *Spool) removeSegment(i int) {
 	if i == len(s.segments)-1 {
 		s.seal()
 	}
+	for _, r := range s.readers {
+		if r.unsaved {
+			r.save() // or the next start would miss what was in it
+		}
+	}
 	for j, f := range s.sealed {
 		if f.seg == g {
 			f.Close() // or the disk would not get the space back before the next sync
