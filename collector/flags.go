@@ -63,14 +63,14 @@ type config struct {
 	journalMaxBytes settings.Bytes
 	journalFsync    string
 
-	limitBody, limitDecoded, limitMemory, limitFreeDisk          settings.Bytes
-	limitSeries, limitWrites, limitLabels, limitName, limitValue int
-	limitFuture, limitQuery                                      settings.Duration
-	limitQueries, limitQuerySeries, limitQuerySamples            int
-	limitQueryPoints, limitQueryScan, limitNodes                 int
-	limitQueryLength, limitQueryMemory                           settings.Bytes
-	limitAgentSeries, limitProjectSeries, limitAllSeries         int
-	limitSilence                                                 settings.Duration
+	limitBody, limitDecoded, limitMemory, limitFreeDisk                        settings.Bytes
+	limitSeries, limitWrites, limitRefused, limitLabels, limitName, limitValue int
+	limitFuture, limitQuery                                                    settings.Duration
+	limitQueries, limitQuerySeries, limitQuerySamples                          int
+	limitQueryPoints, limitQueryScan, limitNodes                               int
+	limitQueryLength, limitQueryMemory                                         settings.Bytes
+	limitAgentSeries, limitProjectSeries, limitAllSeries                       int
+	limitSilence                                                               settings.Duration
 
 	logLevel  slog.Level
 	logFormat string
@@ -82,7 +82,7 @@ func defaults() config {
 		builtinRules: true, grafanaFolder: "Plimsoll", grafanaEvery: settings.Duration(10 * time.Minute), grafanaMarks: true, grafanaEdits: string(grafana.Repair),
 		journalMaxBytes: 1 << 30, journalFsync: string(journal.FsyncInterval),
 		limitBody: 32 << 20, limitDecoded: 64 << 20, limitFreeDisk: 256 << 20,
-		limitSeries: 200_000, limitWrites: 64, limitLabels: 60, limitName: 256, limitValue: 4096, limitFuture: settings.Duration(10 * time.Minute),
+		limitSeries: 200_000, limitWrites: 64, limitRefused: 20, limitLabels: 60, limitName: 256, limitValue: 4096, limitFuture: settings.Duration(10 * time.Minute),
 		limitQuery: settings.Duration(30 * time.Second), limitQueries: 16, limitQuerySeries: 100_000, limitQuerySamples: 200_000_000, limitQueryPoints: 30_000, limitQueryLength: 16 << 10,
 		limitAgentSeries: 300_000, limitProjectSeries: 1_000_000, limitAllSeries: 3_000_000,
 		limitNodes: 10_000, limitSilence: settings.Duration(30 * 24 * time.Hour), logFormat: "text",
@@ -135,6 +135,7 @@ func (cfg *config) flags() *settings.Set {
 	f.Var(&cfg.limitDecoded, "limit.write-decoded", "most `bytes` of a remote write body decompressed")
 	f.IntVar(&cfg.limitSeries, "limit.write-series", cfg.limitSeries, "most `series` in one remote write request")
 	f.IntVar(&cfg.limitWrites, "limit.write-concurrency", cfg.limitWrites, "most remote write `requests` at once; more get 429")
+	f.IntVar(&cfg.limitRefused, "limit.write-refused", cfg.limitRefused, "most `messages` of one sender that are refused as too large or as none at once, and one more each second; past it large ones are answered 429 unread")
 	f.IntVar(&cfg.limitLabels, "limit.labels", cfg.limitLabels, "most `labels` of a series")
 	f.IntVar(&cfg.limitName, "limit.label-name", cfg.limitName, "most `bytes` of a label's name")
 	f.IntVar(&cfg.limitValue, "limit.label-value", cfg.limitValue, "most `bytes` of a label's value")
@@ -178,7 +179,7 @@ func (cfg *config) parse(args []string, stdout io.Writer) error {
 		}
 	}
 	positive := map[string]int{"write-body": int(cfg.limitBody), "write-decoded": int(cfg.limitDecoded), "future": int(cfg.limitFuture), "query-duration": int(cfg.limitQuery), "silence-duration": int(cfg.limitSilence), "free-disk": int(cfg.limitFreeDisk),
-		"write-series": cfg.limitSeries, "write-concurrency": cfg.limitWrites, "labels": cfg.limitLabels, "label-name": cfg.limitName, "label-value": cfg.limitValue,
+		"write-series": cfg.limitSeries, "write-concurrency": cfg.limitWrites, "write-refused": cfg.limitRefused, "labels": cfg.limitLabels, "label-name": cfg.limitName, "label-value": cfg.limitValue,
 		"agent-series": cfg.limitAgentSeries, "project-series": cfg.limitProjectSeries, "series": cfg.limitAllSeries,
 		"nodes": cfg.limitNodes, "query-concurrency": cfg.limitQueries, "query-series": cfg.limitQuerySeries, "query-samples": cfg.limitQuerySamples,
 		"query-points": cfg.limitQueryPoints, "query-length": int(cfg.limitQueryLength)}
@@ -252,7 +253,7 @@ func (cfg *config) journal(mark func() func() bool) journal.Config {
 }
 
 func (cfg *config) limits() ingest.Limits {
-	return ingest.Limits{BodyBytes: int64(cfg.limitBody), DecodedBytes: int64(cfg.limitDecoded), Series: cfg.limitSeries, Concurrency: cfg.limitWrites,
+	return ingest.Limits{BodyBytes: int64(cfg.limitBody), DecodedBytes: int64(cfg.limitDecoded), Series: cfg.limitSeries, Concurrency: cfg.limitWrites, Refused: cfg.limitRefused,
 		Labels: cfg.limitLabels, NameBytes: cfg.limitName, ValueBytes: cfg.limitValue, Future: time.Duration(cfg.limitFuture), Retention: time.Duration(cfg.retention)}
 }
 

@@ -25,6 +25,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/plimsoll/plimsoll/collector/internal/allowance"
 	"github.com/plimsoll/plimsoll/collector/internal/view"
 )
 
@@ -71,7 +72,7 @@ type Access struct {
 	log      *slog.Logger
 	refused  *prometheus.CounterVec
 	valid    prometheus.Gauge
-	failures *failures
+	failures *allowance.Table[netip.Prefix] // attempts without a known token, by address
 	tokens   atomic.Pointer[[]token]
 	identity atomic.Pointer[identity]
 
@@ -90,7 +91,7 @@ func New(cfg Config, log *slog.Logger, reg prometheus.Registerer) (*Access, erro
 	if len(cfg.CertificateScopes) == 0 {
 		cfg.CertificateScopes = []Scope{Write, Read}
 	}
-	a := &Access{cfg: cfg, log: log, failures: newFailures(cfg.Now), refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+	a := &Access{cfg: cfg, log: log, failures: allowance.New[netip.Prefix](failuresAtOnce, failuresPerSec, cfg.Now), refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "plimsoll_collector_auth_refused_total", Help: "HTTP requests refused for want of a token (401), of its scope (403), or after too many without a known token (429)."}, []string{"code"}),
 		valid: prometheus.NewGauge(prometheus.GaugeOpts{Name: "plimsoll_collector_auth_files_valid", Help: "0 while the files of tokens and certificates are broken and older versions are in force."})}
 	for _, code := range []string{"401", "403", "429"} {
@@ -257,7 +258,7 @@ func (a *Access) forbid(w http.ResponseWriter, r *http.Request, scope Scope, who
 
 // refuseUnknown answers a request without a known token.
 func (a *Access) refuseUnknown(w http.ResponseWriter, r *http.Request) {
-	if wait := a.failures.note(r); wait > 0 {
+	if wait := a.failures.Spend(origin(r)); wait > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(wait/time.Second)+1))
 		a.refuse(w, r, http.StatusTooManyRequests, "too_many_requests", "too many requests without a known token came from this address; one with a known token is served")
 		return

@@ -38,8 +38,9 @@ const turnTimeout = 20 * time.Second
 // none has all.
 type decoders struct {
 	limit  int64
-	stated *zstd.Decoder // into memory of the size that the header states
-	brief  *zstd.Decoder // into unstatedBytes, from windows up to smallBytes
+	stated zstdDecoders // into memory of the size that the header states
+	brief  zstdDecoders // into unstatedBytes, from windows up to smallBytes
+	spare  sync.Pool    // *[]byte of keepBytes, for messages up to that; as many are in use as turns
 	small  *turns.Turns
 	large  *turns.Turns
 
@@ -49,15 +50,49 @@ type decoders struct {
 
 func newDecoders(limit int64) (*decoders, error) {
 	n := max(2, runtime.GOMAXPROCS(0))
-	d := &decoders{limit: limit, small: turns.New(n, n-1), large: turns.New(1, 1)}
-	var err error
-	if d.stated, err = zstd.NewReader(nil, zstd.WithDecoderMaxMemory(uint64(limit)), zstd.WithDecoderConcurrency(n+1), zstd.WithDecoderLowmem(true), zstd.WithDecodeAllCapLimit(true)); err != nil {
-		return nil, fmt.Errorf("zstd decoder: %w", err)
+	d := &decoders{limit: limit, stated: zstdDecoders{mostBytes: uint64(limit)}, brief: zstdDecoders{mostBytes: smallBytes}, small: turns.New(n, n-1), large: turns.New(1, 1)}
+	d.spare.New = func() any {
+		room := make([]byte, 0, keepBytes)
+		return &room
 	}
-	if d.brief, err = zstd.NewReader(nil, zstd.WithDecoderMaxMemory(smallBytes), zstd.WithDecoderConcurrency(n), zstd.WithDecoderLowmem(true), zstd.WithDecodeAllCapLimit(true)); err != nil {
+	for _, z := range []*zstdDecoders{&d.stated, &d.brief} {
+		first, err := z.open()
+		if err != nil {
+			return nil, err
+		}
+		z.idle.Put(first)
+	}
+	return d, nil
+}
+
+// zstdDecoders are used for one message at a time each.
+type zstdDecoders struct {
+	mostBytes uint64
+	idle      sync.Pool // *zstd.Decoder
+}
+
+func (z *zstdDecoders) open() (*zstd.Decoder, error) {
+	d, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(z.mostBytes), zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecodeAllCapLimit(true))
+	if err != nil {
 		return nil, fmt.Errorf("zstd decoder: %w", err)
 	}
 	return d, nil
+}
+
+// decode decompresses into the memory of dst, all of which it may fill.
+func (z *zstdDecoders) decode(body, dst []byte) ([]byte, error) {
+	d, ok := z.idle.Get().(*zstd.Decoder)
+	if !ok {
+		var err error
+		if d, err = z.open(); err != nil {
+			return nil, err
+		}
+	}
+	out, err := d.DecodeAll(body, dst)
+	if cap(out) <= keepBytes { // it holds on to where it wrote
+		z.idle.Put(d)
+	}
+	return out, err
 }
 
 // unstated is the size of a message whose header does not say.
@@ -68,7 +103,7 @@ func (d *decoders) sizeOf(encoding string, body []byte) (int64, *refusal) {
 	if encoding == "zstd" {
 		var header zstd.Header
 		if err := header.Decode(body); err != nil {
-			return 0, refuse(http.StatusBadRequest, "the body is not zstd: %v", err)
+			return 0, refuse(http.StatusBadRequest, "the body is not zstd: %v", err).offends()
 		}
 		if !header.HasFCS {
 			return unstated, nil
@@ -81,11 +116,11 @@ func (d *decoders) sizeOf(encoding string, body []byte) (int64, *refusal) {
 	size, err := snappy.DecodedLen(body)
 	switch {
 	case err != nil:
-		return 0, refuse(http.StatusBadRequest, "the body is not a snappy block: %v", err)
+		return 0, refuse(http.StatusBadRequest, "the body is not a snappy block: %v", err).offends()
 	case int64(size) > d.limit:
 		return 0, d.tooLarge()
 	case size > snappyMostRatio*len(body):
-		return 0, refuse(http.StatusBadRequest, "the body is not a snappy block: %d bytes can not hold %d", len(body), size)
+		return 0, refuse(http.StatusBadRequest, "the body is not a snappy block: %d bytes can not hold %d", len(body), size).offends()
 	}
 	return int64(size), nil
 }
@@ -93,15 +128,7 @@ func (d *decoders) sizeOf(encoding string, body []byte) (int64, *refusal) {
 // early is what the first part of a body of that many bytes says of the whole, so that what is refused is not read first. What is not
 // there yet, or makes no sense, is for later.
 func (d *decoders) early(encoding string, first []byte, length int64) *refusal {
-	size, ok := int64(0), false
-	if encoding == "zstd" {
-		var header zstd.Header
-		ok = header.Decode(first) == nil && header.HasFCS
-		size = int64(min(header.FrameContentSize, 1<<62))
-	} else {
-		n, err := snappy.DecodedLen(first)
-		size, ok = int64(n), err == nil
-	}
+	size, ok := stated(encoding, first)
 	switch {
 	case !ok:
 		return nil
@@ -113,16 +140,27 @@ func (d *decoders) early(encoding string, first []byte, length int64) *refusal {
 	return nil
 }
 
+// stated is what the header of a body states, of which first is the start.
+func stated(encoding string, first []byte) (size int64, ok bool) {
+	if encoding != "zstd" {
+		n, err := snappy.DecodedLen(first)
+		return int64(n), err == nil
+	}
+	var header zstd.Header
+	ok = header.Decode(first) == nil && header.HasFCS
+	return int64(min(header.FrameContentSize, 1<<62)), ok
+}
+
 // tooCheap refuses what is large for no price.
 func tooCheap(size, length int64) *refusal {
 	if size <= smallBytes || size <= largeMostRatio*length {
 		return nil
 	}
-	return refuse(http.StatusRequestEntityTooLarge, "%d bytes decompress to %d, which is more than %d times as many; that much is taken of messages up to %d bytes; send smaller batches", length, size, largeMostRatio, smallBytes)
+	return refuse(http.StatusRequestEntityTooLarge, "%d bytes decompress to %d, which is more than %d times as many; that much is taken of messages up to %d bytes; send smaller batches", length, size, largeMostRatio, smallBytes).offends()
 }
 
 func (d *decoders) tooLarge() *refusal {
-	return refuse(http.StatusRequestEntityTooLarge, "the decompressed body is larger than %d bytes (--limit.write-decoded)", d.limit)
+	return refuse(http.StatusRequestEntityTooLarge, "the decompressed body is larger than %d bytes (--limit.write-decoded)", d.limit).offends()
 }
 
 // rest ends a turn of the large that began at a moment. Some time after the last of them the memory is given back to the system, which
@@ -138,53 +176,60 @@ func (d *decoders) rest(began time.Time, leave func()) {
 	time.AfterFunc(min(time.Second, largeRest*time.Since(began)), leave)
 }
 
-// decompress returns the message in body, in the memory of dst, which it replaces by more when that is too little. size is what sizeOf
-// said. What was taken for a message that is refused is there for the next.
-func (d *decoders) decompress(encoding string, body []byte, dst *[]byte, size int64) ([]byte, *refusal) {
+// room is memory for a message whose header states size, until given back.
+func (d *decoders) room(size int64) (dst []byte, giveBack func()) {
 	need := size
 	if size == unstated {
 		need = min(d.limit, unstatedBytes)
 	}
-	if int64(cap(*dst)) < need {
-		*dst = make([]byte, 0, need)
+	if need > keepBytes {
+		return make([]byte, 0, need), func() {}
 	}
+	spare := d.spare.Get().(*[]byte)
+	return (*spare)[:0:need], func() { d.spare.Put(spare) }
+}
+
+// decompress returns the message in body, in the memory of dst, which is room for it.
+func (d *decoders) decompress(encoding string, body, dst []byte, size int64) ([]byte, *refusal) {
 	if encoding != "zstd" {
-		out, err := snappy.Decode((*dst)[:cap(*dst)], body)
+		out, err := snappy.Decode(dst[:cap(dst)], body)
 		if err != nil {
-			return nil, refuse(http.StatusBadRequest, "the body is not a snappy block: %v", err)
+			return nil, refuse(http.StatusBadRequest, "the body is not a snappy block: %v", err).offends()
 		}
 		return out, nil
 	}
-	from := d.stated
+	from := &d.stated
 	if size == unstated {
-		from = d.brief
+		from = &d.brief
 	}
-	out, err := from.DecodeAll(body, (*dst)[:0:need])
+	out, err := from.decode(body, dst)
 	exceeded := errors.Is(err, zstd.ErrDecoderSizeExceeded) || errors.Is(err, zstd.ErrWindowSizeExceeded)
 	switch {
 	case exceeded && size != unstated:
-		return nil, refuse(http.StatusBadRequest, "the body is not zstd: it holds more than the %d bytes that its header states", size)
+		return nil, refuse(http.StatusBadRequest, "the body is not zstd: it holds more than the %d bytes that its header states", size).offends()
 	case exceeded && d.limit > unstatedBytes:
-		return nil, refuse(http.StatusRequestEntityTooLarge, "the zstd frame does not state its size and holds more than %d bytes; state it, or send smaller batches", unstatedBytes)
+		return nil, refuse(http.StatusRequestEntityTooLarge, "the zstd frame does not state its size and holds more than %d bytes; state it, or send smaller batches", unstatedBytes).offends()
 	case exceeded:
 		return nil, d.tooLarge()
 	case err != nil:
-		return nil, refuse(http.StatusBadRequest, "the body is not zstd: %v", err)
+		return nil, refuse(http.StatusBadRequest, "the body is not zstd: %v", err).offends()
 	}
 	return out, nil
 }
 
-// unpack decompresses for who waits for nobody.
-func (d *decoders) unpack(encoding string, body []byte, dst *[]byte) ([]byte, *refusal) {
+// unpack decompresses for who waits for nobody. The message is there until giveBack.
+func (d *decoders) unpack(encoding string, body []byte) (message []byte, giveBack func(), answer *refusal) {
 	size, answer := d.sizeOf(encoding, body)
 	if answer != nil {
-		return nil, answer
+		return nil, func() {}, answer
 	}
-	return d.decompress(encoding, body, dst, size)
+	dst, giveBack := d.room(size)
+	message, answer = d.decompress(encoding, body, dst, size)
+	return message, giveBack, answer
 }
 
 // inTurn decompresses when it is the message's turn, and has use do the rest before the turn ends.
-func (d *decoders) inTurn(ctx context.Context, encoding string, body []byte, dst *[]byte, use func(message []byte) *refusal) *refusal {
+func (d *decoders) inTurn(ctx context.Context, encoding string, body []byte, use func(message []byte) *refusal) *refusal {
 	size, answer := d.sizeOf(encoding, body)
 	if answer == nil {
 		answer = tooCheap(size, int64(len(body)))
@@ -211,6 +256,8 @@ func (d *decoders) inTurn(ctx context.Context, encoding string, body []byte, dst
 	} else {
 		defer leave()
 	}
+	dst, giveBack := d.room(size)
+	defer giveBack()
 	message, answer := d.decompress(encoding, body, dst, size)
 	if answer != nil {
 		return answer

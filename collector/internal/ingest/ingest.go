@@ -8,7 +8,6 @@
 package ingest
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -23,8 +22,10 @@ import (
 	"github.com/klauspost/compress/snappy"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/plimsoll/plimsoll/collector/internal/allowance"
 	"github.com/plimsoll/plimsoll/collector/internal/engine"
 	"github.com/plimsoll/plimsoll/collector/internal/journal"
+	"github.com/plimsoll/plimsoll/collector/internal/turns"
 )
 
 // Store takes the samples. engine.ErrReadOnly and engine.ErrClosed mean: the same again later.
@@ -73,21 +74,21 @@ type Handler struct {
 	sender  func(*http.Request) Sender
 	census  *Census
 
-	requests *seats    // being served, their bodies being read or in memory
-	decoders *decoders // in memory decompressed
+	requests *seats                   // being served, their bodies being read or in memory
+	offences *allowance.Table[string] // of messages that were refused as too large or as none, by caller
+	decoders *decoders                // in memory decompressed
 	closing  atomic.Bool
-	buffers  sync.Pool // *buffers
+	bodies   sync.Pool // *[]byte
 
 	m *metrics
 }
 
-type buffers struct {
-	body    bytes.Buffer
-	decoded []byte
-}
-
-// keepBytes is the largest buffer kept for the next request; a batch of an agent with 100 containers takes about 1 MiB.
-const keepBytes = 4 << 20
+// keepBytes is the largest memory for a message, and keepBodyBytes that for a body, that is kept for the next request; a batch of an agent with
+// 100 containers takes about 1 MiB, and a tenth of that as a body.
+const (
+	keepBytes     = 4 << 20
+	keepBodyBytes = 512 << 10
+)
 
 // New returns the endpoint over store.
 func New(cfg Config, store Store, log *slog.Logger, reg prometheus.Registerer) (*Handler, error) {
@@ -100,8 +101,8 @@ func New(cfg Config, store Store, log *slog.Logger, reg prometheus.Registerer) (
 		return nil, err
 	}
 	h := &Handler{limits: limits, store: store, journal: cfg.Journal, nodes: cfg.Nodes, roster: cfg.Roster, sender: cfg.Sender, census: cfg.Census, events: newEvents(cfg.EventMetrics, cfg.OnEvent), log: log, decoders: decoders, m: newMetrics(reg, store),
-		requests: newSeats(limits.Concurrency)}
-	h.buffers.New = func() any { return new(buffers) }
+		requests: newSeats(limits.Concurrency, bodiesFactor*limits.BodyBytes), offences: allowance.New[string](float64(limits.Refused), offencesPerSec, limits.Now)}
+	h.bodies.New = func() any { return new([]byte) }
 	return h, nil
 }
 
@@ -113,10 +114,17 @@ type refusal struct {
 	code       int
 	retryAfter time.Duration // 0: sending the same again is of no use
 	reason     string
+	offence    bool // what came is no message, or too large: who keeps sending such is heard less
 }
 
 func refuse(code int, format string, args ...any) *refusal {
 	return &refusal{code: code, reason: fmt.Sprintf(format, args...)}
+}
+
+// offends marks an answer to what is no message, or too large.
+func (r *refusal) offends() *refusal {
+	r.offence = true
+	return r
 }
 
 func later(code int, after time.Duration, reason string) *refusal {
@@ -155,34 +163,51 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) *refusal {
 	if answer := checkHeaders(w, r); answer != nil {
 		return answer
 	}
+	answer := h.take(w, r)
+	if answer != nil && answer.offence {
+		h.offences.Spend(turns.Who(r.Context()))
+	}
+	return answer
+}
+
+// take reads a body and stores what is in it.
+func (h *Handler) take(w http.ResponseWriter, r *http.Request) *refusal {
 	came := h.limits.Now()
-	buf := h.buffers.Get().(*buffers)
+	encoding := r.Header.Get("Content-Encoding")
+	patience := h.patience(r)
+	if answer := patience.body(r.ContentLength); answer != nil {
+		return answer
+	}
+	buf := h.bodies.Get().(*[]byte)
 	defer h.release(buf)
 	body, answer := h.incoming(w, r, buf)
 	if answer != nil {
 		return answer
 	}
 	more, answer := body.start()
-	defer func() { h.m.receivedBytes.Add(float64(buf.body.Len())) }()
+	defer func() { h.m.receivedBytes.Add(float64(len(*buf))) }()
 	if answer != nil {
 		return answer
 	}
-	leave := h.requests.take(r)
-	if leave == nil {
-		return later(http.StatusTooManyRequests, time.Second, fmt.Sprintf("%d writes are being served, or half of that from this address (--limit.write-concurrency)", h.requests.most))
+	if answer := patience.message(encoding, *buf); answer != nil {
+		return answer
 	}
-	defer leave()
+	seat := h.requests.take(r)
+	if seat == nil {
+		return later(http.StatusTooManyRequests, time.Second, fmt.Sprintf("%d writes are being served, or half of that from this address, or three eighths from this sender (--limit.write-concurrency)", h.requests.most))
+	}
+	defer seat.leave()
 	if more {
-		if answer := h.decoders.early(r.Header.Get("Content-Encoding"), buf.body.Bytes(), r.ContentLength); answer != nil {
+		if answer := h.decoders.early(encoding, *buf, r.ContentLength); answer != nil {
 			return answer
 		}
-		if answer := body.rest(); answer != nil {
+		if answer := body.rest(seat.hold); answer != nil {
 			return answer
 		}
 	}
-	batch := journal.Batch{Encoding: r.Header.Get("Content-Encoding"), Body: buf.body.Bytes(), Received: h.limits.Now()}
+	batch := journal.Batch{Encoding: encoding, Body: *buf, Received: h.limits.Now()}
 	batch.Agent, batch.Sequence, batch.First = sequence(r.Header)
-	return h.decoders.inTurn(r.Context(), batch.Encoding, batch.Body, &buf.decoded, func(message []byte) *refusal {
+	return h.decoders.inTurn(r.Context(), batch.Encoding, batch.Body, func(message []byte) *refusal {
 		var from Sender
 		if h.sender != nil {
 			from = h.sender(r)
@@ -213,24 +238,29 @@ func checkHeaders(w http.ResponseWriter, r *http.Request) *refusal {
 
 // ingest stores the message in body, which batch holds compressed. The decoded labels point into body.
 func (h *Handler) ingest(body []byte, batch *journal.Batch, from Sender) *refusal {
-	most := messageSize{series: h.limits.Series, memoryBytes: decodedCostFactor * h.limits.DecodedBytes}
+	most := messageSize{series: h.limits.Series, memoryBytes: decodedCostFactor * h.limits.DecodedBytes, plainBytes: plainCostFactor*int64(len(body)) + plainCostBytes}
 	size, err := measure(body, most)
 	if err != nil {
-		return refuse(http.StatusBadRequest, "not a remote write 1.0 message: %v", err)
+		return refuse(http.StatusBadRequest, "not a remote write 1.0 message: %v", err).offends()
 	}
-	if size.series > most.series {
+	if !size.within(most) {
 		h.m.reject(reasonRequestSize, size.samples)
-		return refuse(http.StatusRequestEntityTooLarge, "the request has more than %d series (--limit.write-series); send smaller batches", most.series)
 	}
-	if size.memoryBytes > most.memoryBytes {
-		h.m.reject(reasonRequestSize, size.samples)
-		return refuse(http.StatusRequestEntityTooLarge, "the request would take more than %d bytes of memory (%d times --limit.write-decoded); send smaller batches", most.memoryBytes, decodedCostFactor)
+	switch {
+	case size.series > most.series:
+		return refuse(http.StatusRequestEntityTooLarge, "the request has more than %d series (--limit.write-series); send smaller batches", most.series).offends()
+	case size.memoryBytes > most.memoryBytes:
+		return refuse(http.StatusRequestEntityTooLarge, "the request would take more than %d bytes of memory (%d times --limit.write-decoded); send smaller batches", most.memoryBytes, decodedCostFactor).offends()
+	case size.plainBytes > most.plainBytes:
+		return refuse(http.StatusRequestEntityTooLarge, "a request of %d bytes decompressed would take more than %d bytes of memory, %d times as many; it is made of almost nothing", len(body), most.plainBytes, plainCostFactor).offends()
 	}
 	u := prompb.GetWriteRequestUnmarshaler()
-	defer prompb.PutWriteRequestUnmarshaler(u)
+	if size.memoryBytes <= keepBytes {
+		defer prompb.PutWriteRequestUnmarshaler(u)
+	}
 	wr, err := u.UnmarshalProtobuf(body)
 	if err != nil {
-		return refuse(http.StatusBadRequest, "not a remote write 1.0 message: %v", err)
+		return refuse(http.StatusBadRequest, "not a remote write 1.0 message: %v", err).offends()
 	}
 	return h.storeValid(wr, batch, from)
 }
@@ -321,11 +351,9 @@ func (h *Handler) give(wr *prompb.WriteRequest, valid []prompb.TimeSeries) *refu
 	return nil
 }
 
-func (h *Handler) release(b *buffers) {
-	if b.body.Cap() > keepBytes || cap(b.decoded) > keepBytes {
-		return
+func (h *Handler) release(body *[]byte) {
+	if cap(*body) <= keepBodyBytes {
+		*body = (*body)[:0]
+		h.bodies.Put(body)
 	}
-	b.body.Reset()
-	b.decoded = b.decoded[:0]
-	h.buffers.Put(b)
 }

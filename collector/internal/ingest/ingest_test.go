@@ -246,6 +246,27 @@ func TestANaNIsCountedAndNoError(t *testing.T) {
 	}
 }
 
+func TestAMessageOfAlmostNothingIsRefused(t *testing.T) {
+	b := newBench(t, Limits{}, shared)
+	emptyLabels := func(n int) []byte {
+		return append(binary.AppendUvarint([]byte{1<<3 | 2}, uint64(2*n)), bytes.Repeat([]byte{1<<3 | 2, 0}, n)...)
+	}
+	if w := b.post("snappy", snap(emptyLabels(100_000))); w.Code != http.StatusRequestEntityTooLarge || !strings.Contains(w.Body.String(), "almost nothing") {
+		t.Errorf("100,000 labels of nothing: %d %s", w.Code, w.Body)
+	}
+	if w := b.post("snappy", snap(emptyLabels(10_000))); w.Code != http.StatusNoContent {
+		t.Errorf("10,000 of them, in a series without a sample: %d %s", w.Code, w.Body)
+	}
+	// The least that a series can be, and many of it.
+	var least [][]string
+	for i := range 50_000 {
+		least = append(least, []string{"__name__", "x", "a", fmt.Sprint(i % 10), "b", fmt.Sprint(i / 10 % 10), "c", fmt.Sprint(i / 100 % 10), "d", fmt.Sprint(i / 1000)})
+	}
+	if w := b.post("zstd", zstandard(message(least...))); w.Code != http.StatusNoContent {
+		t.Errorf("labels of a letter: %d %s", w.Code, w.Body)
+	}
+}
+
 func TestWhatIsNoRemoteWriteIsRefusedWithTheReason(t *testing.T) {
 	b := newBench(t, Limits{BodyBytes: 64 << 10, DecodedBytes: 256 << 10, Series: 100}, shared)
 	many := make([][]string, 101)

@@ -15,6 +15,9 @@ type Limits struct {
 	Series int
 	// Concurrency bounds the requests served at once; more get 429. Default 64.
 	Concurrency int
+	// Refused bounds the messages of one caller that are refused as too large or as none at once; one more is allowed each second. Past it only
+	// light ones are taken. Default 20.
+	Refused int
 	// Labels bounds the labels of a series, __name__ included. Default 60.
 	Labels int
 	// NameBytes and ValueBytes bound a label's name and value. Defaults 256 and 4096.
@@ -27,15 +30,21 @@ type Limits struct {
 	Now func() time.Time
 }
 
-// decodedCostFactor bounds the memory a message takes once decoded, in multiples of DecodedBytes. Ordinary messages take
-// one to two times their bytes; one made of empty series takes 16 times.
-const decodedCostFactor = 4
+// decodedCostFactor bounds the memory a message takes once decoded, in multiples of DecodedBytes, and plainCostFactor what of that is no histogram,
+// in multiples of the message's own bytes beyond plainCostBytes. Ordinary messages take one to two times their bytes, one of labels of a single letter
+// four times, one made of empty series or labels 16 times and more.
+const (
+	decodedCostFactor = 4
+	plainCostFactor   = 5
+	plainCostBytes    = 1 << 20
+)
 
 func (l Limits) withDefaults() Limits {
 	fill(&l.BodyBytes, 32<<20)
 	fill(&l.DecodedBytes, 64<<20)
 	fill(&l.Series, 200_000)
 	fill(&l.Concurrency, 64)
+	fill(&l.Refused, 20)
 	fill(&l.Labels, 60)
 	fill(&l.NameBytes, 256)
 	fill(&l.ValueBytes, 4096)
@@ -68,6 +77,7 @@ func (l Limits) validate() error {
 		within("write-decoded", l.DecodedBytes, 1<<10, 4<<30),
 		within("write-series", int64(l.Series), 1, 100_000_000),
 		within("write-concurrency", int64(l.Concurrency), 1, 10_000),
+		within("write-refused", int64(l.Refused), 1, 1_000_000),
 		within("labels", int64(l.Labels), 1, 1000),
 		within("label-name", int64(l.NameBytes), 1, 32<<10),
 		within("label-value", int64(l.ValueBytes), 1, 32<<10),

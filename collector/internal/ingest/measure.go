@@ -11,6 +11,12 @@ import (
 type messageSize struct {
 	series, samples int
 	memoryBytes     int64 // once decoded, the bytes of the message not counted
+	plainBytes      int64 // of these what is no histogram, of which a byte may rightly become many
+}
+
+// within tells whether all of s is at most that of most.
+func (s messageSize) within(most messageSize) bool {
+	return s.series <= most.series && s.memoryBytes <= most.memoryBytes && s.plainBytes <= most.plainBytes
 }
 
 // Bytes of a decoded prompb.TimeSeries, Label, Sample and MetricMetadata.
@@ -36,7 +42,7 @@ func measure(message []byte, most messageSize) (messageSize, error) {
 	var size messageSize
 	var field easyproto.FieldContext
 	var err error
-	for len(message) > 0 && size.series <= most.series && size.memoryBytes <= most.memoryBytes {
+	for len(message) > 0 && size.within(most) {
 		if message, err = field.NextField(message); err != nil {
 			return size, fmt.Errorf("after %d series: %w", size.series, err)
 		}
@@ -51,6 +57,7 @@ func measure(message []byte, most messageSize) (messageSize, error) {
 			}
 		case fieldMetadata:
 			size.memoryBytes += metadataBytes
+			size.plainBytes += metadataBytes
 		}
 	}
 	return size, nil
@@ -59,7 +66,7 @@ func measure(message []byte, most messageSize) (messageSize, error) {
 func (s *messageSize) addSeries(data []byte) error {
 	var field easyproto.FieldContext
 	var err error
-	labels, buckets := int64(0), int64(0)
+	labels, samples, buckets := int64(0), int64(0), int64(0)
 	for len(data) > 0 {
 		if data, err = field.NextField(data); err != nil {
 			return err
@@ -68,8 +75,7 @@ func (s *messageSize) addSeries(data []byte) error {
 		case fieldLabels:
 			labels++
 		case fieldSamples:
-			s.samples++
-			s.memoryBytes += sampleBytes
+			samples++
 		case fieldHistograms:
 			histogram, ok := field.MessageData()
 			if !ok {
@@ -80,6 +86,9 @@ func (s *messageSize) addSeries(data []byte) error {
 		}
 	}
 	s.series++
-	s.memoryBytes += seriesBytes + labels*labelBytes + buckets*(seriesBytes+sampleBytes+(labels+1)*labelBytes)
+	s.samples += int(samples)
+	plain := seriesBytes + labels*labelBytes + samples*sampleBytes
+	s.plainBytes += plain
+	s.memoryBytes += plain + buckets*(seriesBytes+sampleBytes+(labels+1)*labelBytes)
 	return nil
 }

@@ -37,6 +37,7 @@ type metrics struct {
 	receivedBytes prometheus.Counter
 	requests      *prometheus.CounterVec
 	duration      prometheus.Histogram
+	unread        prometheus.Counter
 	rejected      map[reason]*atomic.Int64
 }
 
@@ -50,6 +51,8 @@ func newMetrics(reg prometheus.Registerer, store Store) *metrics {
 			Help: "Remote write requests by the answer's code."}, []string{"code"}),
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "plimsoll_collector_write_duration_seconds",
 			Help: "Time from a remote write request's headers to its answer.", Buckets: []float64{.005, .02, .1, .5, 2, 10}}),
+		unread: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_collector_writes_unread_total",
+			Help: "Remote write requests answered 429 before they were read, because too many messages of their sender were refused as too large or as none (--limit.write-refused)."}),
 		rejected: map[reason]*atomic.Int64{},
 	}
 	for _, code := range []string{"204", "400", "413", "415", "429", "503"} {
@@ -58,7 +61,7 @@ func newMetrics(reg prometheus.Registerer, store Store) *metrics {
 	for _, why := range reasons() {
 		m.rejected[why] = new(atomic.Int64)
 	}
-	reg.MustRegister(m.ingested, m.receivedBytes, m.requests, m.duration, rejections{m.rejected, store})
+	reg.MustRegister(m.ingested, m.receivedBytes, m.requests, m.duration, m.unread, rejections{m.rejected, store})
 	return m
 }
 

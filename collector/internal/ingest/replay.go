@@ -14,9 +14,8 @@ import (
 // Replay stores a batch of the journal again. It was validated when it came, so no one is told of a fault now, and what
 // changed in it is old news to the rules. While the store takes nothing it waits until ctx ends.
 func (h *Handler) Replay(ctx context.Context, batch journal.Batch) error {
-	buf := h.buffers.Get().(*buffers)
-	defer h.release(buf)
-	decoded, answer := h.decoders.unpack(batch.Encoding, batch.Body, &buf.decoded)
+	decoded, giveBack, answer := h.decoders.unpack(batch.Encoding, batch.Body)
+	defer giveBack()
 	if answer != nil {
 		h.log.Error("a batch of the journal can not be read, left out", "samples", batch.Samples, "error", answer.reason)
 		return nil

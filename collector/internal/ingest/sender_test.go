@@ -44,7 +44,8 @@ func inJournal(t *testing.T, h *Handler, notes *notebook) (series []string) {
 	if len(notes.kept) != 1 {
 		t.Fatalf("%d batches in the journal", len(notes.kept))
 	}
-	decoded, refused := h.decoders.unpack(notes.kept[0].Encoding, notes.kept[0].Body, new([]byte))
+	decoded, giveBack, refused := h.decoders.unpack(notes.kept[0].Encoding, notes.kept[0].Body)
+	defer giveBack()
 	if refused != nil {
 		t.Fatal(refused.reason)
 	}

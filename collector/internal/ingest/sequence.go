@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,6 +35,9 @@ type Deliveries struct {
 	// Agent is the name of the spool; it changes when the agent lost its disk.
 	Agent        string `json:"agent_id,omitempty"`
 	AgentChanges uint64 `json:"agent_changes"`
+	// AgentConflicts counts how often one of the Former names came back, newest last: two agents write under one node name.
+	AgentConflicts uint64   `json:"agent_conflicts"`
+	Former         []string `json:"former_agent_ids,omitempty"`
 	// LastSequence is the highest number received.
 	LastSequence uint64 `json:"last_seq"`
 	// Gaps are the numbers below it that did not come yet, as ranges from low to high.
@@ -47,6 +51,9 @@ type Deliveries struct {
 // counted as late too.
 const mostGaps = 64
 
+// mostFormer bounds the names kept of a node, and so how many agents under one node name are told from one that starts anew again and again.
+const mostFormer = 4
+
 // late is how many batches are still to come.
 func (d *Deliveries) late() uint64 {
 	var n uint64
@@ -59,10 +66,7 @@ func (d *Deliveries) late() uint64 {
 // received notes one batch.
 func (d *Deliveries) received(agent string, number, first uint64) {
 	if d.Agent != agent {
-		if d.Agent != "" {
-			d.AgentChanges++
-			d.Missing += d.late()
-		}
+		d.succeeded(agent)
 		d.Agent, d.LastSequence, d.Gaps = agent, first-1, nil
 	}
 	// The slice may be shared with a copy that was handed out, so a changed one is a new one.
@@ -90,6 +94,22 @@ func (d *Deliveries) received(agent string, number, first uint64) {
 		gaps = append([][2]uint64{{gaps[0][0], gaps[1][1]}}, gaps[2:]...)
 	}
 	d.Gaps = gaps
+}
+
+// succeeded notes that another agent speaks for the node. One that spoke for it before has not lost its disk, and the other one lives.
+func (d *Deliveries) succeeded(by string) {
+	switch {
+	case d.Agent == "":
+		return
+	case slices.Contains(d.Former, by):
+		d.AgentConflicts++
+	default:
+		d.AgentChanges++
+		d.Missing += d.late()
+	}
+	former := slices.DeleteFunc(slices.Clone(d.Former), func(name string) bool { return name == by })
+	former = append(former, d.Agent)
+	d.Former = former[max(0, len(former)-mostFormer):]
 }
 
 // fill returns the gaps without number.
@@ -125,13 +145,15 @@ func (n *Nodes) deliver(id NodeID, known bool, batch journal.Batch) {
 		return
 	}
 	before := node.Agent
-	missing := node.Missing
+	missing, conflicts := node.Missing, node.AgentConflicts
 	node.received(batch.Agent, batch.Sequence, batch.First)
 	if node.Agent != before {
 		node.Agent = strings.Clone(node.Agent)
 		delete(n.byAgent, before)
 		n.byAgent[node.Agent] = node.NodeID
-		if before != "" {
+		switch {
+		case before == "" || conflicts < node.AgentConflicts: // its alert tells, not a line a batch
+		default:
 			n.log.Warn("the agent of a node starts anew, as after a reinstallation", "idc", id.IDC, "cluster", id.Cluster, "node", id.Node)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/plimsoll/plimsoll/collector/internal/turns"
@@ -42,7 +43,8 @@ func TestABodyThatFallsBehindIsCutOff(t *testing.T) {
 	b := newBench(t, Limits{}, stub{})
 	got := make(chan *refusal, 1)
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, _ := b.incoming(w, r, new(buffers))
+		body, _ := b.incoming(w, r, new([]byte))
+		body.grow(100)
 		_, answer := body.read(100, 50*time.Millisecond)
 		got <- answer
 	}))
@@ -77,7 +79,7 @@ func TestABodyOfSeveralPartsIsReadInFull(t *testing.T) {
 }
 
 func TestOneAddressHasAtMostHalfOfTheSeats(t *testing.T) {
-	s := newSeats(4)
+	s := newSeats(4, 1000)
 	from := func(address string) *http.Request {
 		r := httptest.NewRequest("POST", "/", nil)
 		r.RemoteAddr = address
@@ -90,9 +92,87 @@ func TestOneAddressHasAtMostHalfOfTheSeats(t *testing.T) {
 	if s.take(from("10.0.0.2:1")) == nil || s.take(from("10.0.0.3:1")) == nil || s.take(from("10.0.0.4:1")) != nil {
 		t.Error("others do not get the other half")
 	}
-	first()
+	first.leave()
 	if s.take(from("10.0.0.1:4")) == nil {
 		t.Error("a seat given back is lost")
+	}
+}
+
+func TestOneCallerLeavesSeatsAndMemoryToOthersAtItsAddress(t *testing.T) {
+	s := newSeats(16, 1600)
+	from := func(who string) *http.Request {
+		r := httptest.NewRequest("POST", "/", nil)
+		return r.WithContext(turns.As(r.Context(), who))
+	}
+	var all []*seat
+	for one := s.take(from("greedy")); one != nil; one = s.take(from("greedy")) {
+		all = append(all, one)
+	}
+	second := s.take(from("honest"))
+	if len(all) != 6 || second == nil {
+		t.Fatalf("a caller has %d of 16 seats, another gets %v", len(all), second)
+	}
+	if !all[0].hold(300) || !all[1].hold(300) || all[2].hold(1) {
+		t.Error("a caller has not three eighths of the memory")
+	}
+	if !second.hold(200) || second.hold(1) {
+		t.Error("an address has not half of the memory")
+	}
+	all[0].leave()
+	if !all[1].hold(300) {
+		t.Error("memory given back is lost")
+	}
+	for _, one := range append(all[1:], second) {
+		one.leave()
+	}
+	if len(s.takes) != 0 || s.all != (taken{}) {
+		t.Errorf("after all have left: %v %v", s.takes, s.all)
+	}
+}
+
+func TestBodiesTakeNoMoreMemoryThanThereIsForThem(t *testing.T) {
+	b := newBench(t, Limits{BodyBytes: 1 << 20}, shared)
+	var series [][]string
+	for i := range 9000 {
+		series = append(series, []string{"__name__", "crowded_body", "i", fmt.Sprint(i), "noise", fmt.Sprintf("%x", i*2654435761)})
+	}
+	body := snap(message(series...))
+	other := b.requests.take(httptest.NewRequest("POST", "/", nil)) // from the same address
+	if !other.hold(bodiesFactor*b.limits.BodyBytes*3/8 - int64(len(body)) + startBytes + 1) {
+		t.Fatal("there is no memory to begin with")
+	}
+	if w := b.post("snappy", body); w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" {
+		t.Errorf("without memory for its body a write gets %d %s", w.Code, w.Body)
+	}
+	other.leave()
+	if w := b.post("snappy", body); w.Code != http.StatusNoContent {
+		t.Errorf("with memory for its body a write gets %d %s", w.Code, w.Body)
+	}
+}
+
+func TestABodyTakesNoMoreMemoryThanItsHeaderStates(t *testing.T) {
+	for _, stated := range []bool{true, false} {
+		payload := make([]byte, 700_000)
+		var into []byte
+		in := incoming{from: iotest.HalfReader(bytes.NewReader(payload)), into: &into, connect: http.NewResponseController(httptest.NewRecorder()), limit: 1 << 20, length: -1}
+		if stated {
+			in.length = int64(len(payload))
+		}
+		held := int64(0)
+		if more, answer := in.start(); !more || answer != nil {
+			t.Fatal(more, answer)
+		}
+		before := cap(into)
+		if answer := in.rest(func(n int64) bool { held += n; return true }); answer != nil || len(into) != len(payload) {
+			t.Fatal(len(into), answer)
+		}
+		most := len(payload)
+		if !stated {
+			most = 2 * len(payload)
+		}
+		if cap(into) > most+most/8 || held != int64(cap(into)-before) {
+			t.Errorf("stated %v: %d bytes are in memory of %d, of which %d were asked for", stated, len(payload), cap(into), held)
+		}
 	}
 }
 
@@ -173,7 +253,7 @@ func TestALargeMessageCostsItsSenderSomething(t *testing.T) {
 			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}
 	}
-	if _, answer := b.decoders.unpack("zstd", zstandard(make([]byte, smallBytes+1)), new([]byte)); answer != nil {
+	if _, _, answer := b.decoders.unpack("zstd", zstandard(make([]byte, smallBytes+1))); answer != nil {
 		t.Errorf("from the journal: %s", answer.reason)
 	}
 }
