@@ -151,9 +151,7 @@ func (n *Nodes) deliver(id NodeID, known bool, batch journal.Batch) {
 		node.Agent = strings.Clone(node.Agent)
 		delete(n.byAgent, before)
 		n.byAgent[node.Agent] = node.NodeID
-		switch {
-		case before == "" || conflicts < node.AgentConflicts: // its alert tells, not a line a batch
-		default:
+		if before != "" && node.AgentConflicts == conflicts { // of a conflict an alert tells, not a line a batch
 			n.log.Warn("the agent of a node starts anew, as after a reinstallation", "idc", id.IDC, "cluster", id.Cluster, "node", id.Node)
 		}
 	}

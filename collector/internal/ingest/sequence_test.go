@@ -65,6 +65,50 @@ func TestHeadersWithoutSenseCountAsNone(t *testing.T) {
 	}
 }
 
+// Two agents that have one node name and a spool each made a new agent of the node with every batch, and nobody was told.
+func TestAgentsThatShareANodeNameAreToldFromOnesThatStartAnew(t *testing.T) {
+	f := func(what string, agents string, changes, conflicts uint64) {
+		t.Helper()
+		var d Deliveries
+		for i := range agents {
+			d.received(agents[i:i+1], uint64(i+1), uint64(i+1))
+		}
+		if d.AgentChanges != changes || d.AgentConflicts != conflicts || len(d.Former) > mostFormer {
+			t.Errorf("%s: %d changes, %d conflicts, formerly %v; want %d and %d", what, d.AgentChanges, d.AgentConflicts, d.Former, changes, conflicts)
+		}
+	}
+	f("one agent", "aaaaaaaa", 0, 0)
+	f("a reinstalled one", "aaaabbbb", 1, 0)
+	f("reinstalled again and again", "abcdefghijkl", 11, 0)
+	f("an old disk was put back", "aaabbbaaa", 1, 1)
+	f("two agents", "abababab", 1, 6)
+	f("two agents, one the more often", "aabaaabaab", 1, 4)
+	f("four agents", "abcdabcdabcd", 3, 8)
+}
+
+func TestSharedNodeNamesAreServedAndKept(t *testing.T) {
+	b := newBench(t, Limits{}, shared)
+	b.nodes.cfg.File = filepath.Join(t.TempDir(), "nodes.json")
+	for n := 1; n <= 3; n++ {
+		b.sequenced("first", n, n, "n9")
+		b.sequenced("second", n, n, "n9")
+	}
+	const labels = `{cluster="c",idc="i",node="n9"}`
+	if changes, conflicts := b.metric(t, "plimsoll_collector_agent_changes_total"+labels), b.metric(t, "plimsoll_collector_agent_conflicts_total"+labels); changes != 1 || conflicts != 4 {
+		t.Errorf("%v changes, %v conflicts", changes, conflicts)
+	}
+	if err := b.nodes.save(); err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	OpenNodes(b.nodes.cfg, quiet(), prometheus.NewRegistry()).ServeHTTP(w, httptest.NewRequest("GET", "/api/nodes", nil))
+	for _, want := range []string{`"agent_id":"second"`, `"agent_changes":1`, `"agent_conflicts":4`, `"former_agent_ids":["first"]`} {
+		if !strings.Contains(w.Body.String(), want) {
+			t.Errorf("no %s in %s", want, w.Body)
+		}
+	}
+}
+
 // sequenced posts a batch as an agent does; with presence it says whose it is.
 func (b bench) sequenced(agent string, number, first int, presence string) *httptest.ResponseRecorder {
 	body := message([]string{"__name__", "sequenced", "node", "n9"})

@@ -197,6 +197,9 @@ func faults() []fault {
 		{alert: "AgentBatchesMissing", inject: faultyNode(func(put func(string, gauge, ...string), _ time.Time) {
 			put("plimsoll_collector_agent_missing_batches_total", from(0, 3), "collector", "col")
 		})},
+		{alert: "AgentsShareNodeName", inject: faultyNode(func(put func(string, gauge, ...string), _ time.Time) {
+			put("plimsoll_collector_agent_conflicts_total", faster(0, 0.1), "collector", "col")
+		})},
 		{alert: "AgentPartialData", inject: faultyNode(func(put func(string, gauge, ...string), _ time.Time) {
 			put("container_scrape_error", from(0, 1), "id", "/")
 		})},
