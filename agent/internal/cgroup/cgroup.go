@@ -29,7 +29,7 @@ const ClockTicksPerSecond = 100
 
 // Faults counts values that were there and could not be used. Both strings come from small fixed sets, so they may
 // be metric labels: file is a kernel file name ("memory.stat", "net/dev"), reason one of "malformed", "truncated",
-// "permission", "descriptors", "limit", "io". ReadFault is called from the hot path: it must not block.
+// "permission", "descriptors", "limit", "vanished", "io". ReadFault is called from the hot path: it must not block.
 type Faults interface {
 	ReadFault(file, reason string)
 }
@@ -37,9 +37,10 @@ type Faults interface {
 // Reasons a file, or a line of it, was not used; the text is the reason given to Faults.
 var (
 	errMalformed  = errors.New("malformed")  // not the format the kernel documents
-	errTruncated  = errors.New("truncated")  // longer than the buffer
+	errTruncated  = errors.New("truncated")  // longer than the buffer, or not ended by a line end
 	errPermission = errors.New("permission") // EACCES, EPERM
 	errLimit      = errors.New("limit")      // more devices or interfaces than are kept
+	errVanished   = errors.New("vanished")   // gone, although the cgroup lives on
 	errIO         = errors.New("io")         // any other errno
 
 	errDescriptors = errors.New("descriptors") // EMFILE, ENFILE: the process's or the system's limit

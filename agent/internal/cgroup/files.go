@@ -12,6 +12,21 @@ type file struct {
 	source uint8
 	ops    bool
 	spare  bool
+
+	mayBeEmpty bool
+}
+
+// understand parses the contents of the file, or what there is of them.
+func (f *file) understand(b []byte, st *Stats) error {
+	lines, cut := endedLines(b)
+	if len(b) == 0 && !f.mayBeEmpty {
+		return errMalformed
+	}
+	err := f.parse(lines, st)
+	if cut != nil {
+		return cut
+	}
+	return err
 }
 
 // The files that the one-second pass reads.
@@ -57,14 +72,14 @@ func filesV1() []file {
 		{in: pids, name: "pids.current", gives: HasPIDs, parse: number(HasPIDs, func(st *Stats) *uint64 { return &st.PIDs })},
 		{in: pids, name: "pids.max", gives: HasPIDsMax, parse: parsePIDsMax},
 
-		{in: blkio, name: "blkio.bfq.io_service_bytes_recursive", gives: HasIOBytes, parse: parseBlkioBytes, source: 1},
-		{in: blkio, name: "blkio.bfq.io_serviced_recursive", gives: HasIOOps, parse: parseBlkioOps, source: 1, ops: true},
-		{in: blkio, name: "blkio.io_service_bytes_recursive", gives: HasIOBytes, parse: parseBlkioBytes, source: 2},
-		{in: blkio, name: "blkio.io_serviced_recursive", gives: HasIOOps, parse: parseBlkioOps, source: 2, ops: true},
-		{in: blkio, name: "blkio.throttle.io_service_bytes_recursive", gives: HasIOBytes, parse: parseBlkioBytes, source: 3},
-		{in: blkio, name: "blkio.throttle.io_serviced_recursive", gives: HasIOOps, parse: parseBlkioOps, source: 3, ops: true},
-		{in: blkio, name: "blkio.throttle.io_service_bytes", gives: HasIOBytes, parse: parseBlkioBytes, source: 4, spare: true},
-		{in: blkio, name: "blkio.throttle.io_serviced", gives: HasIOOps, parse: parseBlkioOps, source: 4, ops: true, spare: true},
+		{in: blkio, name: "blkio.bfq.io_service_bytes_recursive", gives: HasIOBytes, parse: parseBlkioBytes, source: 1, mayBeEmpty: true},
+		{in: blkio, name: "blkio.bfq.io_serviced_recursive", gives: HasIOOps, parse: parseBlkioOps, source: 1, ops: true, mayBeEmpty: true},
+		{in: blkio, name: "blkio.io_service_bytes_recursive", gives: HasIOBytes, parse: parseBlkioBytes, source: 2, mayBeEmpty: true},
+		{in: blkio, name: "blkio.io_serviced_recursive", gives: HasIOOps, parse: parseBlkioOps, source: 2, ops: true, mayBeEmpty: true},
+		{in: blkio, name: "blkio.throttle.io_service_bytes_recursive", gives: HasIOBytes, parse: parseBlkioBytes, source: 3, mayBeEmpty: true},
+		{in: blkio, name: "blkio.throttle.io_serviced_recursive", gives: HasIOOps, parse: parseBlkioOps, source: 3, ops: true, mayBeEmpty: true},
+		{in: blkio, name: "blkio.throttle.io_service_bytes", gives: HasIOBytes, parse: parseBlkioBytes, source: 4, spare: true, mayBeEmpty: true},
+		{in: blkio, name: "blkio.throttle.io_serviced", gives: HasIOOps, parse: parseBlkioOps, source: 4, ops: true, spare: true, mayBeEmpty: true},
 	}
 }
 
@@ -97,7 +112,7 @@ func filesV2() []file {
 		{in: unified, name: "pids.current", gives: HasPIDs, parse: number(HasPIDs, func(st *Stats) *uint64 { return &st.PIDs })},
 		{in: unified, name: "pids.max", gives: HasPIDsMax, parse: parsePIDsMax},
 
-		{in: unified, name: "io.stat", gives: HasIOBytes | HasIOOps, parse: parseIOStat},
+		{in: unified, name: "io.stat", gives: HasIOBytes | HasIOOps, parse: parseIOStat, mayBeEmpty: true},
 	}, filesPressure()...)
 }
 
@@ -105,8 +120,10 @@ func filesV2() []file {
 func number(bit Has, field func(*Stats) *uint64) func([]byte, *Stats) error {
 	return func(b []byte, st *Stats) error {
 		v, err := parseNumber(b)
-		st.put(bit, field(st), v, err == nil)
-		return err
+		if !st.put(bit, field(st), v, err == nil) {
+			return errMalformed
+		}
+		return nil
 	}
 }
 

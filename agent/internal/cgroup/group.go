@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Options of Open; the zero value holds all files, ignores faults and reads no network.
@@ -177,11 +179,15 @@ func (g *Group) read(st *Stats, buf []byte, wanted extent) error {
 		}
 		b, err := g.load(i, buf)
 		if err == nil {
-			err = f.parse(b, st)
+			err = f.understand(b, st)
 		}
 		if err != nil {
 			if err == ErrGone && wanted == whole {
-				return ErrGone
+				if !g.livesWithout(i, buf) {
+					return ErrGone
+				}
+				g.drop(i)
+				err = errVanished
 			}
 			g.fault(f.name, err)
 		}
@@ -198,6 +204,32 @@ func (g *Group) read(st *Stats, buf []byte, wanted extent) error {
 		st.put(HasMemoryWorkingSet, &st.MemoryWorkingSetBytes, floorSub(st.MemoryUsageBytes, st.MemoryInactiveFileBytes), true)
 	}
 	return nil
+}
+
+// livesWithout tells whether file i alone is gone, because its controller was taken from the cgroup or the cgroup moved in one hierarchy of v1:
+// another of the files is still there, and processes are in its cgroup, or in one below.
+func (g *Group) livesWithout(i int, buf []byte) bool {
+	for j := range g.files {
+		if j == i || g.fds[j] == absent {
+			continue
+		}
+		if _, err := g.load(j, buf); err != nil {
+			continue
+		}
+		dir := g.dirs[g.files[j].in]
+		b, err := openReadClose(dir, "cgroup.procs", buf)
+		return err == nil && (len(b) > 0 || hasChildren(dir))
+	}
+	return false
+}
+
+// drop gives a file back that is gone for now; each reading looks whether it has come again.
+func (g *Group) drop(i int) {
+	if g.fds[i] >= 0 {
+		unix.Close(int(g.fds[i]))
+		g.budget.give(1)
+	}
+	g.fds[i] = unheld
 }
 
 // readNet reads the network; a process that is gone is no fault and leaves the rest valid.
@@ -271,7 +303,7 @@ func (g *Group) readInto(i int, st *Stats, buf []byte) error {
 	if b == nil {
 		return err
 	}
-	if err := g.files[i].parse(b, st); err != nil {
+	if err := g.files[i].understand(b, st); err != nil {
 		g.fault(g.files[i].name, err)
 	}
 	return nil
@@ -285,6 +317,9 @@ func (g *Group) loadOne(i int, buf []byte) ([]byte, error) {
 	b, err := g.load(i, buf)
 	if err == ErrGone {
 		return nil, ErrGone
+	}
+	if err == nil {
+		b, err = endedLines(b)
 	}
 	if err != nil {
 		g.fault(g.files[i].name, err)

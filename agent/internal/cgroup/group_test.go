@@ -266,6 +266,9 @@ func TestTheLastReadingIsOfWhatIsLeft(t *testing.T) {
 		}
 	}
 	remove("memory")
+	for _, left := range []hierarchy{cpu, cpuacct, pids, blkio, unified} { // of processes
+		write(t, filepath.Join(g.dirs[left], "cgroup.procs"), "")
+	}
 	if err := g.Read(&st, buf); !errors.Is(err, ErrGone) {
 		t.Errorf("Read: %v, want ErrGone", err)
 	}

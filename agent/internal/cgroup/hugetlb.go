@@ -2,6 +2,7 @@ package cgroup
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -50,16 +51,20 @@ func (g *Group) hugePages(dir, size string, buf []byte) (h HugePages, ok bool) {
 		h.Failcnt, h.HasFailcnt = g.oneNumber(dir, prefix+".failcnt", buf)
 		return h, ok
 	}
-	if h.UsageBytes, ok = g.oneNumber(dir, prefix+".rsvd.current", buf); !ok {
-		h.UsageBytes, ok = g.oneNumber(dir, prefix+".current", buf)
+	reserved := prefix + ".rsvd.current"
+	if !exists(filepath.Join(dir, reserved)) { // the controller counts no reservations
+		reserved = prefix + ".current"
 	}
-	if b, err := openReadClose(dir, prefix+".events", buf); err == nil {
-		var st Stats
-		if err := parseEvents(b, &st); err != nil {
-			g.fault(prefix+".events", err)
-		}
-		h.Failcnt, h.HasFailcnt = st.MemoryEventsMax, st.Has&HasMemoryEventsMax != 0 // the same key, "max"
+	h.UsageBytes, ok = g.oneNumber(dir, reserved, buf)
+	var st Stats
+	b, err := openReadClose(dir, prefix+".events", buf)
+	if err == nil {
+		err = (&file{parse: parseEvents}).understand(b, &st)
 	}
+	if err != nil {
+		g.fault(prefix+".events", err)
+	}
+	h.Failcnt, h.HasFailcnt = st.MemoryEventsMax, st.Has&HasMemoryEventsMax != 0 // the same key, "max"
 	return h, ok
 }
 
@@ -69,7 +74,14 @@ func (g *Group) oneNumber(dir, name string, buf []byte) (uint64, bool) {
 		g.fault(name, err)
 		return 0, false
 	}
-	v, err := parseNumber(b)
+	lines, cut := endedLines(b)
+	v, err := parseNumber(lines)
+	switch {
+	case cut != nil:
+		err = cut
+	case err == nil && !isCount(v):
+		err = errMalformed
+	}
 	if err != nil {
 		g.fault(name, err)
 	}

@@ -263,6 +263,48 @@ func TestTheLivePeakOfMemoryBetweenTwoReadingsIsExact(t *testing.T) {
 	}
 }
 
+// The processes of a container are moved in one hierarchy of v1, and its cgroup there goes: the container lives on in the others.
+func TestALiveContainerThatLeavesOneHierarchyIsReadOnInTheOthers(t *testing.T) {
+	fs := host(t)
+	if fs.Version() == V2 {
+		t.Skip("cgroup v2 has one hierarchy")
+	}
+	c := start(t, "--network", "none", "plimsoll-bb:test", "sleep", "1000")
+	p, err := fs.PathsOf(c.pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := faults{}
+	g, err := fs.Open(p, Options{Faults: told})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	buf := make([]byte, BufferSize)
+	var before, st Stats
+	if err := g.Read(&before, buf); err != nil || before.Has&HasPIDs == 0 {
+		t.Fatalf("has %b, %v", before.Has, err)
+	}
+	if err := os.WriteFile(filepath.Join(fs.mounts[pids], "cgroup.procs"), []byte(strconv.Itoa(c.pid)), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(g.dirs[pids]); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Read(&st, buf); err != nil || st.Has != before.Has&^(HasPIDs|HasPIDsMax) || told["pids.current vanished"] != 1 {
+		t.Errorf("%v, has %b of %b, faults %v", err, st.Has, before.Has, told)
+	}
+	if found, err := g.PIDs(nil, buf); err != nil || len(found) != 1 || found[0] != c.pid {
+		t.Errorf("processes %v, %v; want %d", found, err, c.pid)
+	}
+	if _, err := docker("rm", "-f", string(c.id)); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Read(&st, buf); !errors.Is(err, ErrGone) {
+		t.Errorf("removed: %v, want ErrGone", err)
+	}
+}
+
 func TestAHeldGroupTellsOfItsRemoval(t *testing.T) {
 	c := start(t, "--network", "none", "plimsoll-bb:test", "sleep", "1000")
 	fs := host(t)

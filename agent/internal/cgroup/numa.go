@@ -55,7 +55,7 @@ func (g *Group) NUMA(dst []NUMAPages, buf []byte) ([]NUMAPages, error) {
 
 // parseNUMA reads "file=12 N0=5 N1=7" of v1, in pages, and "file N0=20480 N1=28672" of v2, in bytes.
 func parseNUMA(b []byte, dst []NUMAPages, v2 bool) ([]NUMAPages, error) {
-	var bad error
+	b, bad := endedLines(b)
 	from := len(dst)
 	for len(b) > 0 {
 		var l []byte
@@ -72,7 +72,7 @@ func parseNUMA(b []byte, dst []NUMAPages, v2 bool) ([]NUMAPages, error) {
 			name, value, _ := bytes.Cut(w, []byte("="))
 			node, err := parseNumber(bytes.TrimPrefix(name, []byte("N")))
 			v, err2 := parseNumber(value)
-			if err != nil || err2 != nil {
+			if err != nil || err2 != nil || !isCount(v) {
 				bad = errMalformed
 				continue
 			}

@@ -29,6 +29,18 @@ func digits(b []byte) (v uint64, rest []byte, ok bool) {
 	return v, b[i:], i > 0
 }
 
+// isCount tells a count from a negative number that the kernel has written without its sign, as older ones do with sums over CPUs.
+func isCount(v uint64) bool { return v <= math.MaxInt64 }
+
+// endedLines is the lines of a file without what follows the last line end: the kernel ends each line, so that is a part of one, and a part of a
+// number is another number.
+func endedLines(b []byte) ([]byte, error) {
+	if end := bytes.LastIndexByte(b, '\n') + 1; end < len(b) {
+		return b[:end], errTruncated
+	}
+	return b, nil
+}
+
 // parseNumber reads a file that holds one number, as memory.current does.
 func parseNumber(b []byte) (uint64, error) {
 	v, rest, ok := digits(b)
@@ -43,7 +55,9 @@ func parseLimit(b []byte) (v uint64, limited bool, err error) {
 	if rest, ok := bytes.CutPrefix(b, []byte("max")); ok && blank(rest) {
 		return 0, false, nil
 	}
-	v, err = parseNumber(b)
+	if v, err = parseNumber(b); err == nil && !isCount(v) {
+		err = errMalformed
+	}
 	return v, err == nil, err
 }
 

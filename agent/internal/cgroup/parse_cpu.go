@@ -68,15 +68,15 @@ func parseCPUStat(b []byte, st *Stats) error {
 		case "system_usec":
 			ok = st.putDuration(HasCPUSystem, &st.CPUSystem, v, time.Microsecond, ok)
 		case "nr_periods":
-			st.put(HasCPUPeriods, &st.CPUPeriods, v, ok)
+			ok = st.put(HasCPUPeriods, &st.CPUPeriods, v, ok)
 		case "nr_throttled":
-			st.put(HasCPUThrottledPeriods, &st.CPUThrottledPeriods, v, ok)
+			ok = st.put(HasCPUThrottledPeriods, &st.CPUThrottledPeriods, v, ok)
 		case "throttled_usec":
 			ok = st.putDuration(HasCPUThrottled, &st.CPUThrottled, v, time.Microsecond, ok)
 		case "throttled_time":
 			ok = st.putDuration(HasCPUThrottled, &st.CPUThrottled, v, time.Nanosecond, ok)
 		case "nr_bursts":
-			st.put(HasCPUBursts, &st.CPUBursts, v, ok)
+			ok = st.put(HasCPUBursts, &st.CPUBursts, v, ok)
 		case "burst_usec":
 			ok = st.putDuration(HasCPUBurst, &st.CPUBurst, v, time.Microsecond, ok)
 		case "burst_time":

@@ -55,8 +55,8 @@ func parseBlkio(b []byte, st *Stats, read, write func(*IODevice) *uint64) error 
 			continue
 		}
 		v, err := parseNumber(value)
-		if err != nil {
-			bad = err
+		if err != nil || !isCount(v) {
+			bad = errMalformed
 			continue
 		}
 		d := st.device(major, minor)
@@ -139,7 +139,7 @@ func parseIOStat(b []byte, st *Stats) error {
 			continue
 		}
 		v, err := parseNumber(word[eq+1:])
-		if err != nil || !named {
+		if err != nil || !isCount(v) || !named {
 			bad = errMalformed
 			continue
 		}

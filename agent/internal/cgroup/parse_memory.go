@@ -9,45 +9,45 @@ func parseMemoryStatV1(b []byte, st *Stats) error {
 	for len(b) > 0 {
 		key, v, rest, ok := keyed(b)
 		b = rest
-		if !ok {
-			bad = errMalformed
-		}
 		plain, total := bytes.CutPrefix(key, []byte("total_"))
 		switch string(plain) {
 		case "cache":
-			st.put(HasMemoryCache, &st.MemoryCacheBytes, v, ok)
+			ok = st.put(HasMemoryCache, &st.MemoryCacheBytes, v, ok)
 		case "rss":
-			st.put(HasMemoryRSS, &st.MemoryRSSBytes, v, ok)
+			ok = st.put(HasMemoryRSS, &st.MemoryRSSBytes, v, ok)
 		case "shmem":
-			st.put(HasMemoryShmem, &st.MemoryShmemBytes, v, ok)
+			ok = st.put(HasMemoryShmem, &st.MemoryShmemBytes, v, ok)
 		case "mapped_file":
-			st.put(HasMemoryMappedFile, &st.MemoryMappedFileBytes, v, ok)
+			ok = st.put(HasMemoryMappedFile, &st.MemoryMappedFileBytes, v, ok)
 		case "swap":
-			st.put(HasMemorySwap, &st.MemorySwapBytes, v, ok)
+			ok = st.put(HasMemorySwap, &st.MemorySwapBytes, v, ok)
 		case "dirty":
-			st.put(HasMemoryFileDirty, &st.MemoryFileDirtyBytes, v, ok)
+			ok = st.put(HasMemoryFileDirty, &st.MemoryFileDirtyBytes, v, ok)
 		case "writeback":
-			st.put(HasMemoryFileWriteback, &st.MemoryFileWritebackBytes, v, ok)
+			ok = st.put(HasMemoryFileWriteback, &st.MemoryFileWritebackBytes, v, ok)
 		case "inactive_file":
-			st.put(HasMemoryInactiveFile, &st.MemoryInactiveFileBytes, v, ok)
+			ok = st.put(HasMemoryInactiveFile, &st.MemoryInactiveFileBytes, v, ok)
 		case "active_file":
-			st.put(HasMemoryActiveFile, &st.MemoryActiveFileBytes, v, ok)
+			ok = st.put(HasMemoryActiveFile, &st.MemoryActiveFileBytes, v, ok)
 		case "workingset_refault_anon":
-			st.put(HasMemoryRefaultAnon, &st.MemoryRefaultAnon, v, ok)
+			ok = st.put(HasMemoryRefaultAnon, &st.MemoryRefaultAnon, v, ok)
 		case "workingset_refault_file":
-			st.put(HasMemoryRefaultFile, &st.MemoryRefaultFile, v, ok)
+			ok = st.put(HasMemoryRefaultFile, &st.MemoryRefaultFile, v, ok)
 		case "pgfault":
 			if total {
-				st.put(HasPageFaultsTree, &st.PageFaultsTree, v, ok)
+				ok = st.put(HasPageFaultsTree, &st.PageFaultsTree, v, ok)
 			} else {
-				st.put(HasPageFaults, &st.PageFaults, v, ok)
+				ok = st.put(HasPageFaults, &st.PageFaults, v, ok)
 			}
 		case "pgmajfault":
 			if total {
-				st.put(HasMajorPageFaultsTree, &st.MajorPageFaultsTree, v, ok)
+				ok = st.put(HasMajorPageFaultsTree, &st.MajorPageFaultsTree, v, ok)
 			} else {
-				st.put(HasMajorPageFaults, &st.MajorPageFaults, v, ok)
+				ok = st.put(HasMajorPageFaults, &st.MajorPageFaults, v, ok)
 			}
+		}
+		if !ok {
+			bad = errMalformed
 		}
 	}
 	if st.Has.All(HasMemoryRSS | HasMemoryShmem) {
@@ -58,83 +58,96 @@ func parseMemoryStatV1(b []byte, st *Stats) error {
 
 // kernelMemory collects the lines of v2 memory.stat that make up the kernel's own part.
 type kernelMemory struct {
-	reclaimable, parts uint64
-	has                uint8
+	bytes [kernelParts]uint64
+	has   uint8 // a bit for each
 }
+
+const (
+	slabReclaimable = iota
+	slabUnreclaimable
+	kernelStack
+	pageTables
+	percpu
+	kernelParts
+)
 
 // parseMemoryStatV2 reads v2 memory.stat; every line counts the cgroup with its descendants.
 func parseMemoryStatV2(b []byte, st *Stats) error {
-	const (
-		reclaimable uint8 = 1 << iota
-		stack
-		unreclaimable
-	)
 	var k kernelMemory
 	var bad error
 	for len(b) > 0 {
 		key, v, rest, ok := keyed(b)
 		b = rest
+		switch string(key) {
+		case "anon":
+			ok = st.put(HasMemoryRSS, &st.MemoryRSSBytes, v, ok)
+		case "file":
+			ok = st.put(HasMemoryCache, &st.MemoryCacheBytes, v, ok)
+		case "kernel":
+			ok = st.put(HasMemoryKernel, &st.MemoryKernelBytes, v, ok)
+		case "shmem":
+			ok = st.put(HasMemoryShmem, &st.MemoryShmemBytes, v, ok)
+		case "file_mapped":
+			ok = st.put(HasMemoryMappedFile, &st.MemoryMappedFileBytes, v, ok)
+		case "file_dirty":
+			ok = st.put(HasMemoryFileDirty, &st.MemoryFileDirtyBytes, v, ok)
+		case "file_writeback":
+			ok = st.put(HasMemoryFileWriteback, &st.MemoryFileWritebackBytes, v, ok)
+		case "inactive_file":
+			ok = st.put(HasMemoryInactiveFile, &st.MemoryInactiveFileBytes, v, ok)
+		case "active_file":
+			ok = st.put(HasMemoryActiveFile, &st.MemoryActiveFileBytes, v, ok)
+		case "pgscan":
+			ok = st.put(HasMemoryPagesScanned, &st.MemoryPagesScanned, v, ok)
+		case "pgsteal":
+			ok = st.put(HasMemoryPagesStolen, &st.MemoryPagesStolen, v, ok)
+		case "workingset_refault_anon":
+			ok = st.put(HasMemoryRefaultAnon, &st.MemoryRefaultAnon, v, ok)
+		case "workingset_refault_file":
+			ok = st.put(HasMemoryRefaultFile, &st.MemoryRefaultFile, v, ok)
+		case "pgfault":
+			st.put(HasPageFaults, &st.PageFaults, v, ok)
+			ok = st.put(HasPageFaultsTree, &st.PageFaultsTree, v, ok)
+		case "pgmajfault":
+			st.put(HasMajorPageFaults, &st.MajorPageFaults, v, ok)
+			ok = st.put(HasMajorPageFaultsTree, &st.MajorPageFaultsTree, v, ok)
+		case "slab_reclaimable":
+			ok = k.put(slabReclaimable, v, ok)
+		case "slab_unreclaimable":
+			ok = k.put(slabUnreclaimable, v, ok)
+		case "kernel_stack":
+			ok = k.put(kernelStack, v, ok)
+		case "pagetables":
+			ok = k.put(pageTables, v, ok)
+		case "percpu":
+			ok = k.put(percpu, v, ok)
+		}
 		if !ok {
 			bad = errMalformed
 		}
-		switch string(key) {
-		case "anon":
-			st.put(HasMemoryRSS, &st.MemoryRSSBytes, v, ok)
-		case "file":
-			st.put(HasMemoryCache, &st.MemoryCacheBytes, v, ok)
-		case "kernel":
-			st.put(HasMemoryKernel, &st.MemoryKernelBytes, v, ok)
-		case "shmem":
-			st.put(HasMemoryShmem, &st.MemoryShmemBytes, v, ok)
-		case "file_mapped":
-			st.put(HasMemoryMappedFile, &st.MemoryMappedFileBytes, v, ok)
-		case "file_dirty":
-			st.put(HasMemoryFileDirty, &st.MemoryFileDirtyBytes, v, ok)
-		case "file_writeback":
-			st.put(HasMemoryFileWriteback, &st.MemoryFileWritebackBytes, v, ok)
-		case "inactive_file":
-			st.put(HasMemoryInactiveFile, &st.MemoryInactiveFileBytes, v, ok)
-		case "active_file":
-			st.put(HasMemoryActiveFile, &st.MemoryActiveFileBytes, v, ok)
-		case "pgscan":
-			st.put(HasMemoryPagesScanned, &st.MemoryPagesScanned, v, ok)
-		case "pgsteal":
-			st.put(HasMemoryPagesStolen, &st.MemoryPagesStolen, v, ok)
-		case "workingset_refault_anon":
-			st.put(HasMemoryRefaultAnon, &st.MemoryRefaultAnon, v, ok)
-		case "workingset_refault_file":
-			st.put(HasMemoryRefaultFile, &st.MemoryRefaultFile, v, ok)
-		case "pgfault":
-			st.put(HasPageFaults, &st.PageFaults, v, ok)
-			st.put(HasPageFaultsTree, &st.PageFaultsTree, v, ok)
-		case "pgmajfault":
-			st.put(HasMajorPageFaults, &st.MajorPageFaults, v, ok)
-			st.put(HasMajorPageFaultsTree, &st.MajorPageFaultsTree, v, ok)
-		case "slab_reclaimable":
-			k.add(reclaimable, &k.reclaimable, v, ok)
-		case "slab_unreclaimable":
-			k.add(unreclaimable, &k.parts, v, ok)
-		case "kernel_stack":
-			k.add(stack, &k.parts, v, ok)
-		case "pagetables", "percpu":
-			k.add(0, &k.parts, v, ok)
-		}
 	}
-	kernel, known := k.parts, k.has&(stack|unreclaimable) == stack|unreclaimable
-	if st.Has&HasMemoryKernel != 0 {
-		kernel, known = floorSub(st.MemoryKernelBytes, k.reclaimable), k.has&reclaimable != 0
-	}
+	kernel, known := k.unreclaimable(st)
 	if known && st.Has.All(HasMemoryRSS|HasMemoryShmem) {
 		st.put(HasMemoryUnreclaimable, &st.MemoryUnreclaimableBytes, st.MemoryRSSBytes+st.MemoryShmemBytes+kernel, true)
 	}
 	return bad
 }
 
-func (k *kernelMemory) add(bit uint8, sum *uint64, v uint64, ok bool) {
-	if ok {
-		*sum += v
-		k.has |= bit
+func (k *kernelMemory) put(part int, v uint64, ok bool) bool {
+	if ok = ok && isCount(v); ok {
+		k.bytes[part] = v
+		k.has |= 1 << part
 	}
+	return ok
+}
+
+// unreclaimable is the kernel's memory without the slab that it can free; false where the lines do not tell.
+func (k *kernelMemory) unreclaimable(st *Stats) (bytes uint64, known bool) {
+	if st.Has&HasMemoryKernel != 0 {
+		return floorSub(st.MemoryKernelBytes, k.bytes[slabReclaimable]), k.has&(1<<slabReclaimable) != 0
+	}
+	const needed = 1<<slabUnreclaimable | 1<<kernelStack
+	return k.bytes[slabUnreclaimable] + k.bytes[kernelStack] + k.bytes[pageTables] + k.bytes[percpu], k.has&needed == needed
 }
 
 // floorSub is a - b, or 0 where b is larger: the two were read at different moments.
@@ -151,16 +164,16 @@ func parseEvents(b []byte, st *Stats) error {
 	for len(b) > 0 {
 		key, v, rest, ok := keyed(b)
 		b = rest
-		if !ok {
-			bad = errMalformed
-		}
 		switch string(key) {
 		case "oom_kill":
-			st.put(HasOOMKills, &st.OOMKills, v, ok)
+			ok = st.put(HasOOMKills, &st.OOMKills, v, ok)
 		case "high":
-			st.put(HasMemoryEventsHigh, &st.MemoryEventsHigh, v, ok)
+			ok = st.put(HasMemoryEventsHigh, &st.MemoryEventsHigh, v, ok)
 		case "max":
-			st.put(HasMemoryEventsMax, &st.MemoryEventsMax, v, ok)
+			ok = st.put(HasMemoryEventsMax, &st.MemoryEventsMax, v, ok)
+		}
+		if !ok {
+			bad = errMalformed
 		}
 	}
 	return bad

@@ -1,12 +1,18 @@
 package cgroup
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // parseNetDev reads /proc/PID/net/dev into st.Net. Names are taken from names where they are known already and added
 // to it otherwise, so that only a new interface allocates.
 // https://docs.kernel.org/filesystems/proc.html (net/dev)
 func parseNetDev(b []byte, st *Stats, names *[]string) error {
-	var bad error
+	b, bad := endedLines(b)
+	if len(b) == 0 {
+		return errMalformed
+	}
 	_, b = line(b) // two lines of headings
 	_, b = line(b)
 	for len(b) > 0 {
@@ -31,12 +37,17 @@ func parseNetDev(b []byte, st *Stats, names *[]string) error {
 			bad = errMalformed
 			continue
 		}
+		interned := intern(name, names)
+		if slices.ContainsFunc(st.Net, func(n Interface) bool { return n.Name == interned }) {
+			bad = errMalformed // one series can not have two values
+			continue
+		}
 		if len(st.Net) == maxInterfaces {
 			bad = errLimit
 			continue
 		}
 		st.Net = append(st.Net, Interface{
-			Name:            intern(name, names),
+			Name:            interned,
 			ReceiveBytes:    v[0],
 			ReceivePackets:  v[1],
 			ReceiveErrors:   v[2],
@@ -58,7 +69,7 @@ func columns(b []byte, v *[16]uint64) bool {
 			b = b[1:]
 		}
 		var ok bool
-		if v[i], b, ok = digits(b); !ok {
+		if v[i], b, ok = digits(b); !ok || !isCount(v[i]) {
 			return false
 		}
 	}

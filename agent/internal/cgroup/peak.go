@@ -41,7 +41,9 @@ func (g *Group) readPeak(st *Stats, buf []byte) {
 	b, err := preadAll(int(g.peakFD), buf)
 	if err == nil {
 		var peak uint64
-		peak, err = parseNumber(b)
+		if b, err = endedLines(b); err == nil {
+			peak, err = parseNumber(b)
+		}
 		st.put(HasMemoryPeak, &st.MemoryPeakBytes, peak, err == nil)
 	}
 	if err != nil {

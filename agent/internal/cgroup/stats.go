@@ -182,14 +182,15 @@ func (st *Stats) reset() {
 	*st = Stats{IO: st.IO[:0], Net: st.Net[:0]}
 }
 
-// put stores v in field and sets bit, or clears bit when the value was bad: the last line of a file that speaks of a field decides.
-func (st *Stats) put(bit Has, field *uint64, v uint64, ok bool) {
-	if !ok {
+// put stores v in field and sets bit, or clears bit when the value was bad, false: the last line of a file that speaks of a field decides.
+func (st *Stats) put(bit Has, field *uint64, v uint64, ok bool) bool {
+	if !ok || !isCount(v) {
 		st.Has &^= bit
-		return
+		return false
 	}
 	*field = v
 	st.Has |= bit
+	return true
 }
 
 // putDuration is put for a counter of units of the given length.

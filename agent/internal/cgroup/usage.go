@@ -23,6 +23,9 @@ func OpenUsage(path string) (*Usage, error) {
 // Read tells the usage. An error is ErrGone or one whose text is a reason for Faults.
 func (u *Usage) Read(buf []byte) (time.Duration, error) {
 	b, err := u.file.Read(buf)
+	if err == nil {
+		b, err = endedLines(b)
+	}
 	if err != nil {
 		return 0, err
 	}

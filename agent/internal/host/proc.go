@@ -33,7 +33,7 @@ func word(b []byte) (first, rest []byte) {
 // number reads a word that is a number, small enough to count kilobytes or sectors.
 func number(b []byte) (v uint64, ok bool) {
 	for _, c := range b {
-		if c < '0' || c > '9' || v > math.MaxUint64/10_000 {
+		if c < '0' || c > '9' || v > math.MaxUint64/20_000 {
 			return 0, false
 		}
 		v = v*10 + uint64(c-'0')

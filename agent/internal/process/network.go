@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"os"
+	"slices"
 	"strconv"
 )
 
@@ -47,20 +48,20 @@ func (p *Proc) TCPStats(dst []TCPStat, pid int) []TCPStat {
 			open, keys, values = s.file, nil, nil
 			b, err := p.read(p.path(pid, s.file))
 			if err == nil {
-				keys, values = twoLines(b, s.prefix)
-			} else {
-				p.fault(s.file, err)
+				if keys, values = twoLines(b, s.prefix); len(values) != len(keys) || len(keys) == 0 {
+					keys, err = nil, errMalformed
+				}
 			}
+			p.fault(s.file, err)
 		}
-		for i, key := range keys {
-			if string(key) != s.key || i >= len(values) {
-				continue
-			}
-			if v, err := strconv.ParseUint(string(values[i]), 10, 64); err == nil {
-				dst = append(dst, TCPStat{s.name, v})
-			} else {
-				p.fault(s.file, errMalformed)
-			}
+		i := slices.IndexFunc(keys, func(key []byte) bool { return string(key) == s.key })
+		if i < 0 {
+			continue
+		}
+		if v, err := strconv.ParseUint(string(values[i]), 10, 63); err == nil {
+			dst = append(dst, TCPStat{s.name, v})
+		} else {
+			p.fault(s.file, errMalformed)
 		}
 	}
 	return dst
@@ -93,7 +94,7 @@ var tcpStates = [...]string{"established", "synsent", "synrecv", "finwait1", "fi
 // TCPStateNames are the values of the label tcp_state.
 func TCPStateNames() []string { return tcpStates[:] }
 
-// TCPStates counts the lines of net/tcp or net/tcp6 of pid's network namespace; false where there is no such file.
+// TCPStates counts the lines of net/tcp or net/tcp6 of pid's network namespace; false where there is no such file, or a line is no socket.
 func (p *Proc) TCPStates(pid int, file string) (TCPStates, bool) {
 	var states TCPStates
 	ok := p.lines(pid, file, func(fields [][]byte) bool {
@@ -118,7 +119,7 @@ type UDPSockets struct {
 	Sockets, Dropped, ReceiveQueued, TransmitQueued uint64 // count, datagrams, bytes, bytes
 }
 
-// UDPSockets reads net/udp or net/udp6 of pid's network namespace; false where there is no such file.
+// UDPSockets reads net/udp or net/udp6 of pid's network namespace; false where there is no such file, or a line is no socket.
 func (p *Proc) UDPSockets(pid int, file string) (UDPSockets, bool) {
 	var u UDPSockets
 	ok := p.lines(pid, file, func(fields [][]byte) bool {
@@ -154,13 +155,14 @@ func (p *Proc) lines(pid int, file string, f func(fields [][]byte) bool) bool {
 	defer r.Close()
 	scanner := bufio.NewScanner(r)
 	scanner.Buffer(p.buf, len(p.buf))
-	bad := false
+	bad := true // without the headings it is no such file
 	for n := 0; scanner.Scan(); n++ {
 		if n > maxSockets {
 			p.fault(file, errTruncated)
 			return false
 		}
 		if n == 0 {
+			bad = !bytes.Contains(scanner.Bytes(), []byte("local_address"))
 			continue
 		}
 		if fields := bytes.Fields(scanner.Bytes()); len(fields) < 5 || !f(fields) {
@@ -171,8 +173,8 @@ func (p *Proc) lines(pid int, file string, f func(fields [][]byte) bool) bool {
 		p.fault(file, err)
 		return false
 	}
-	if bad {
+	if bad { // a count without that line would be a false one
 		p.fault(file, errMalformed)
 	}
-	return true
+	return !bad
 }

@@ -36,14 +36,18 @@ func (p *Proc) Schedule(pids []int, kept *Schedules) Schedule {
 				return
 			}
 			b, err := p.read(dir + "/" + name + "/schedstat")
-			if err != nil {
-				p.fault("schedstat", err)
+			if gone(err) {
 				return
 			}
 			s, ok := parseSchedstat(b)
-			if !ok {
-				p.fault("schedstat", errMalformed)
-				return
+			if err == nil && !ok {
+				err = errMalformed
+			}
+			if err != nil {
+				p.fault("schedstat", err)
+				if s, ok = kept.threads[tid]; !ok { // it runs on, and what it ran before would count twice as that of one that ended
+					return
+				}
 			}
 			now[tid] = s
 		})

@@ -56,8 +56,8 @@ func (k kernel) process(t *testing.T) {
 		"limits":            "Limit                     Soft Limit           Hard Limit           Units\nMax open files            12                   24                   files\n",
 		"net/dev":           "Inter-|\n face |\n  eth0: 1 2 3 4 0 0 0 0 5 6 7 8 0 0 0 0\n",
 		"net/snmp":          "Tcp: ActiveOpens RetransSegs\nTcp: 5 6\n",
-		"net/tcp":           "  sl\n   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 100 1 0 100 0 0 10 0\n",
-		"net/udp":           "  sl\n   0: 00000000:0044 00000000:0000 07 00000010:00000100 00:00000000 00000000 0 0 200 2 0 3\n",
+		"net/tcp":           "  sl  local_address\n   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000 0 0 100 1 0 100 0 0 10 0\n",
+		"net/udp":           "  sl  local_address\n   0: 00000000:0044 00000000:0000 07 00000010:00000100 00:00000000 00000000 0 0 200 2 0 3\n",
 		"task/77/schedstat": "1000000 2000000 3\n",
 	} {
 		path := filepath.Join(k.proc, "77", name)

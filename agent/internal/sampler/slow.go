@@ -112,12 +112,13 @@ func (s *Sampler) sampleTargetSlow(t *target) {
 	if groups&(1<<catalog.GroupProcess|1<<catalog.GroupSockets|1<<catalog.GroupSchedstat) != 0 {
 		var err error
 		if s.slow.pids, err = from.PIDs(s.slow.pids[:0], s.slow.buf); err != nil {
-			if !errors.Is(err, cgroup.ErrGone) {
-				s.metrics.targetErrors.Inc()
+			if errors.Is(err, cgroup.ErrGone) {
+				return // ended a moment ago: its series end with it
 			}
-			return // ended a moment ago: its series end with it
+			s.metrics.targetErrors.Inc()
+		} else {
+			s.putProcesses(t, set, s.slow.pids)
 		}
-		s.putProcesses(t, set, s.slow.pids)
 	}
 	if pid := t.container.PID; pid > 0 && t.container.OwnNetwork() {
 		s.putNetwork(set, pid)
