@@ -108,7 +108,7 @@ show-ui-10k: build ## open the pages over 10,000 containers in a real collector 
 	go test -c -o bin/ui.test ./collector/internal/ui
 	cd collector/internal/ui && PLIMSOLL_SHOW=ui-10k unshare --net sh -c 'ip link set lo up && exec ../../../bin/ui.test -test.v -test.timeout 40m -test.run TestShowLargeFleet'
 
-show-hostile: ## what bombs, slow and half-open connections, garbage, huge queries and wrong tokens do to memory and to others' latency (3 min)
+show-hostile: ## what bombs, slow and half-open connections, garbage, huge queries and wrong tokens do to memory and to others' latency (6 min)
 	PLIMSOLL_SHOW=hostile go test -v ./collector/e2e -count=1 -timeout 10m -run TestHostile
 
 show-churn: ## three minutes of 20 containers a second (CHURN_FOR), then a minute as fast as the engine can and 20 cgroups a second beside: all counted, nothing held afterwards (root, Docker, runc)

@@ -53,9 +53,14 @@ type Census struct {
 	start  time.Time
 	secret []byte
 
-	shards [64]censusShard
-	total  atomic.Int64
-	swept  atomic.Int32 // the minute in which ended series were last looked for
+	shards  [64]censusShard
+	total   atomic.Int64
+	entered atomic.Uint64 // series so far
+
+	savedEntered uint64 // of the file, as are the next; only Run and what it calls look at them
+	savedAt      time.Time
+
+	swept atomic.Int32 // the minute in which ended series were last looked for
 
 	mu       sync.Mutex // of owners; taken for new and for ended series only
 	agents   owners[NodeID]
@@ -229,6 +234,7 @@ func (c *Census) place(shard *censusShard, hash uint64, agent, project uint32, m
 		c.projects.list[project].series++
 	}
 	c.total.Add(1)
+	c.entered.Add(1)
 }
 
 // leaveIfEmpty gives back the places of owners that came with a refused series and have no other.

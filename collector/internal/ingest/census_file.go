@@ -16,9 +16,10 @@ import (
 )
 
 // The file of the census: fixed entries, then what explains them as JSON, then the length of that and a checksum of all. It is
-// written now and then, so that a restart lets nobody past a cap that was reached before; what is new since then is counted again from the
-// journal, or is new once more.
+// written soon after there is a new series, so that a crash lets nobody past a cap that was reached before: what came since is in the journal,
+// which keeps more than censusLookEvery and is counted again. When series were last seen is written less often.
 const (
+	censusLookEvery  = 30 * time.Second
 	censusSaveEvery  = 5 * time.Minute
 	censusEntryBytes = 20
 	censusTailBytes  = 8
@@ -40,13 +41,13 @@ func newSecret() []byte {
 	return secret
 }
 
-// Run saves the census at that cadence and when ctx ends.
+// Run saves the census when there is something to save, and when ctx ends.
 func (c *Census) Run(ctx context.Context) error {
 	if c.cfg.File == "" {
 		<-ctx.Done()
 		return nil
 	}
-	tick := time.NewTicker(censusSaveEvery)
+	tick := time.NewTicker(censusLookEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -54,13 +55,22 @@ func (c *Census) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return c.save()
 		}
+		if !c.due(c.cfg.Now()) {
+			continue
+		}
 		if err := c.save(); err != nil {
 			c.log.Warn("the census of series was not saved", "error", err)
 		}
 	}
 }
 
+// due tells whether there is a series that the file does not know, or what it says is old.
+func (c *Census) due(now time.Time) bool {
+	return c.entered.Load() != c.savedEntered || now.Sub(c.savedAt) >= censusSaveEvery
+}
+
 func (c *Census) save() (err error) {
+	entered, now := c.entered.Load(), c.cfg.Now() // before the writing: what comes meanwhile is saved again
 	next := filepath.Join(filepath.Dir(c.cfg.File), "."+filepath.Base(c.cfg.File)+".new")
 	file, err := os.OpenFile(next, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 	if err == nil {
@@ -72,6 +82,7 @@ func (c *Census) save() (err error) {
 	if err != nil {
 		return fmt.Errorf("save the census: %w", err)
 	}
+	c.savedEntered, c.savedAt = entered, now
 	return nil
 }
 

@@ -42,6 +42,34 @@ func TestARestartLetsNobodyPastACap(t *testing.T) {
 	}
 }
 
+func TestTheCensusIsSavedSoonAfterANewSeries(t *testing.T) {
+	b, census, clock := counting(t, CensusConfig{File: t.TempDir() + "/census"})
+	save := func() {
+		t.Helper()
+		if err := census.save(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save()
+	if census.due(*clock) {
+		t.Error("it is due although nothing came")
+	}
+	b.post("snappy", many("kept", "n1", "shop", 0, 3))
+	if !census.due(*clock) {
+		t.Error("new series do not make it due")
+	}
+	save()
+	*clock = clock.Add(censusSaveEvery - 1)
+	b.post("snappy", many("kept", "n1", "shop", 0, 3))
+	if census.due(*clock) {
+		t.Error("series that it knows make it due")
+	}
+	*clock = clock.Add(1)
+	if !census.due(*clock) {
+		t.Error("it is not due although what it says is old")
+	}
+}
+
 func TestADamagedCensusCostsTheMemoryNotTheStart(t *testing.T) {
 	cfg := CensusConfig{File: t.TempDir() + "/census"}
 	b, census, clock := counting(t, cfg)

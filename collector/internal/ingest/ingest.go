@@ -230,8 +230,8 @@ func checkHeaders(w http.ResponseWriter, r *http.Request) *refusal {
 		w.Header().Set("Accept-Encoding", "zstd, snappy")
 		return refuse(http.StatusUnsupportedMediaType, "Content-Encoding %.40q is not supported; use snappy or zstd", encoding)
 	}
-	if proto := r.Header.Get("Content-Type"); strings.Contains(proto, "io.prometheus.write.v2") {
-		return refuse(http.StatusUnsupportedMediaType, "Content-Type %.80q is remote write 2.0; send 1.0, prometheus.WriteRequest", proto)
+	if proto := r.Header.Get("Content-Type"); strings.Contains(strings.ToLower(proto), "io.prometheus.write.v2") {
+		return refuse(http.StatusUnsupportedMediaType, "Content-Type %.80q: %v", proto, errSecond)
 	}
 	return nil
 }
@@ -240,6 +240,9 @@ func checkHeaders(w http.ResponseWriter, r *http.Request) *refusal {
 func (h *Handler) ingest(body []byte, batch *journal.Batch, from Sender) *refusal {
 	most := messageSize{series: h.limits.Series, memoryBytes: decodedCostFactor * h.limits.DecodedBytes, plainBytes: plainCostFactor*int64(len(body)) + plainCostBytes}
 	size, err := measure(body, most)
+	if errors.Is(err, errSecond) {
+		return refuse(http.StatusUnsupportedMediaType, "%v", err)
+	}
 	if err != nil {
 		return refuse(http.StatusBadRequest, "not a remote write 1.0 message: %v", err).offends()
 	}

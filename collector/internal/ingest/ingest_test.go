@@ -246,6 +246,15 @@ func TestANaNIsCountedAndNoError(t *testing.T) {
 	}
 }
 
+func TestASecondVersionIsRefusedWhateverItsHeaderSays(t *testing.T) {
+	b := newBench(t, Limits{}, stub{})
+	// Request{symbols: ["", "__name__", "x"], timeseries: [{labels_refs: [1, 2], samples: [{value: 1, timestamp: 1}]}]}
+	request := []byte{4<<3 | 2, 0, 4<<3 | 2, 8, '_', '_', 'n', 'a', 'm', 'e', '_', '_', 4<<3 | 2, 1, 'x', 5<<3 | 2, 17, 1<<3 | 2, 2, 1, 2, 2<<3 | 2, 11, 1<<3 | 1, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f, 2 << 3, 1}
+	if w := b.post("snappy", snap(request)); w.Code != http.StatusUnsupportedMediaType || !strings.Contains(w.Body.String(), "2.0; send 1.0") {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+}
+
 func TestAMessageOfAlmostNothingIsRefused(t *testing.T) {
 	b := newBench(t, Limits{}, shared)
 	emptyLabels := func(n int) []byte {
@@ -310,7 +319,7 @@ func TestWhatIsNoRemoteWriteIsRefusedWithTheReason(t *testing.T) {
 		}
 	}
 	r := httptest.NewRequest("POST", "/api/v1/write", bytes.NewReader(snap(message(many[0]))))
-	r.Header.Set("Content-Type", "application/x-protobuf;proto=io.prometheus.write.v2.Request")
+	r.Header.Set("Content-Type", "application/x-protobuf;proto=IO.prometheus.write.v2.Request")
 	w := httptest.NewRecorder()
 	if b.ServeHTTP(w, r); w.Code != 415 || !strings.Contains(w.Body.String(), "remote write 2.0") {
 		t.Errorf("version 2: %d %s", w.Code, w.Body)

@@ -31,10 +31,15 @@ const (
 const (
 	fieldTimeSeries = 1 // of WriteRequest
 	fieldMetadata   = 3
+	fieldSymbols    = 4 // of Request of remote write 2.0, of which WriteRequest knows nothing
+	fieldSeries     = 5
 	fieldLabels     = 1 // of TimeSeries
 	fieldSamples    = 2
 	fieldHistograms = 4
 )
+
+// errSecond is that a message is of remote write 2.0. To a reader of 1.0 it is empty, and so all that is in it would be lost without a word.
+var errSecond = errors.New("this is remote write 2.0; send 1.0, prometheus.WriteRequest")
 
 // measure walks message until it is larger than most. A few bytes can decode to many (an empty label is 2 bytes and takes 32), so the
 // decoder must not see what has not been measured.
@@ -55,6 +60,8 @@ func measure(message []byte, most messageSize) (messageSize, error) {
 			if err := size.addSeries(data); err != nil {
 				return size, fmt.Errorf("series %d: %w", size.series, err)
 			}
+		case fieldSymbols, fieldSeries:
+			return size, errSecond
 		case fieldMetadata:
 			size.memoryBytes += metadataBytes
 			size.plainBytes += metadataBytes

@@ -46,7 +46,7 @@ func nodeMetrics() []nodeMetric {
 			func(node Node, _ float64) float64 { return float64(node.Missing) }},
 		{"changes_total", prometheus.CounterValue, "How often this node's agent came back with an empty disk, as after a reinstallation.",
 			func(node Node, _ float64) float64 { return float64(node.AgentChanges) }},
-		{"conflicts_total", prometheus.CounterValue, "How often an agent of this node wrote after another one of the same node name had: two agents that share a name.",
+		{"conflicts_total", prometheus.CounterValue, "How often an agent of this node wrote after another one of the same node or agent name had: two agents that share one.",
 			func(node Node, _ float64) float64 { return float64(node.AgentConflicts) }},
 	}
 }

@@ -35,7 +35,8 @@ type Deliveries struct {
 	// Agent is the name of the spool; it changes when the agent lost its disk.
 	Agent        string `json:"agent_id,omitempty"`
 	AgentChanges uint64 `json:"agent_changes"`
-	// AgentConflicts counts how often one of the Former names came back, newest last: two agents write under one node name.
+	// AgentConflicts counts how often one of the Former names came back, newest last: two agents write under one node name. And how often the
+	// name came back from another node: two agents write under one agent's name.
 	AgentConflicts uint64   `json:"agent_conflicts"`
 	Former         []string `json:"former_agent_ids,omitempty"`
 	// LastSequence is the highest number received.
@@ -45,6 +46,8 @@ type Deliveries struct {
 	// Missing counts those that will not come, Repeated those that came again.
 	Missing  uint64 `json:"missing_batches"`
 	Repeated uint64 `json:"repeated_batches"`
+
+	lentTo NodeID // the node that the agent's name came with after it had come with this one
 }
 
 // mostGaps bounds the ranges kept of a node. The two oldest become one when there are more, with what came between them
@@ -146,11 +149,19 @@ func (n *Nodes) deliver(id NodeID, known bool, batch journal.Batch) {
 	}
 	before := node.Agent
 	missing, conflicts := node.Missing, node.AgentConflicts
+	if holder, held := n.byAgent[batch.Agent]; before == batch.Agent && holder != node.NodeID {
+		if held && node.lentTo == holder { // an agent that has moved does not come back
+			node.AgentConflicts++
+		}
+		n.lend(node)
+	}
 	node.received(batch.Agent, batch.Sequence, batch.First)
 	if node.Agent != before {
 		node.Agent = strings.Clone(node.Agent)
-		delete(n.byAgent, before)
-		n.byAgent[node.Agent] = node.NodeID
+		if n.byAgent[before] == node.NodeID {
+			delete(n.byAgent, before)
+		}
+		n.lend(node)
 		if before != "" && node.AgentConflicts == conflicts { // of a conflict an alert tells, not a line a batch
 			n.log.Warn("the agent of a node starts anew, as after a reinstallation", "idc", id.IDC, "cluster", id.Cluster, "node", id.Node)
 		}
@@ -159,4 +170,13 @@ func (n *Nodes) deliver(id NodeID, known bool, batch journal.Batch) {
 		n.log.Warn("batches of an agent will not come", "idc", id.IDC, "cluster", id.Cluster, "node", id.Node, "batches", lost)
 	}
 	n.table[node.NodeID] = node
+}
+
+// lend gives the name of a node's agent to that node. The one that had it may still use it.
+func (n *Nodes) lend(to Node) {
+	if holder, known := n.table[n.byAgent[to.Agent]]; known && holder.NodeID != to.NodeID && holder.Agent == to.Agent {
+		holder.lentTo = to.NodeID
+		n.table[holder.NodeID] = holder
+	}
+	n.byAgent[to.Agent] = to.NodeID
 }

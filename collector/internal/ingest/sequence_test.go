@@ -109,6 +109,31 @@ func TestSharedNodeNamesAreServedAndKept(t *testing.T) {
 	}
 }
 
+func TestAnAgentsNameThatComesFromTwoNodesIsAConflictOfBoth(t *testing.T) {
+	b := newBench(t, Limits{}, shared)
+	conflicts := func(node string) float64 {
+		return b.metric(t, `plimsoll_collector_agent_conflicts_total{cluster="c",idc="i",node="`+node+`"}`)
+	}
+	b.sequenced("moving", 1, 1, "n10")
+	b.sequenced("moving", 2, 2, "n11")
+	b.sequenced("moving", 3, 3, "n11")
+	if conflicts("n10") != 0 || conflicts("n11") != 0 {
+		t.Errorf("an agent that moved: %v, %v conflicts", conflicts("n10"), conflicts("n11"))
+	}
+	for n := 1; n <= 3; n++ {
+		b.sequenced("copied", n, n, "n12")
+		b.sequenced("copied", n, n, "n13")
+	}
+	if conflicts("n12") != 2 || conflicts("n13") != 2 {
+		t.Errorf("a name of two nodes: %v, %v conflicts", conflicts("n12"), conflicts("n13"))
+	}
+	b.sequenced("copied", 4, 4, "n12")
+	b.sequenced("copied", 6, 4, "") // whose it is, its last batch said
+	if late := b.metric(t, `plimsoll_collector_agent_late_batches{cluster="c",idc="i",node="n12"}`); late != 1 {
+		t.Errorf("%v batches of the node are late", late)
+	}
+}
+
 // sequenced posts a batch as an agent does; with presence it says whose it is.
 func (b bench) sequenced(agent string, number, first int, presence string) *httptest.ResponseRecorder {
 	body := message([]string{"__name__", "sequenced", "node", "n9"})
