@@ -148,6 +148,7 @@ func (t *Table) restore(now time.Time) {
 			}
 			t.slots[k.Key] = &slot{image: k.Image, idleSince: k.Empty, Slot: Slot{
 				Key: k.Key, Labels: k.Labels, Discovered: k.Discovered, OOMKills: k.OOMKills, Restarts: k.Restarts, Exits: ExitCounts{k.Exits}, ExitsBefore: ExitCounts{k.Exits},
+				Kept: true,
 			}}
 			continue
 		}

@@ -37,7 +37,7 @@ func TestSlotCountersSurviveAKill(t *testing.T) {
 	table.Started(again(web("a", 1), 2, 1), minute(2))
 	table = kept.next(t, 3)
 	wantCounts(t, table, "live 1 oom 1 restarts 1 oom_killed 1")
-	if s := slotOf(t, table, "web"); s.ExitsBefore != s.Exits {
+	if s := slotOf(t, table, "web"); s.ExitsBefore != s.Exits || !s.Kept {
 		t.Errorf("exits of the run before: %v", s.ExitsBefore)
 	}
 	want(t, happened(table), "born a web") // not new: a zero now would be a reset

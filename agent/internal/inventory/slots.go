@@ -22,6 +22,8 @@ type Slot struct {
 	Exits              ExitCounts
 	// ExitsBefore are those of Exits that an earlier run of the agent counted, and showed.
 	ExitsBefore ExitCounts
+	// Kept tells that an earlier run of the agent has shown it.
+	Kept bool
 }
 
 // ExitCounts are exits by reason.

@@ -382,6 +382,22 @@ func TestTheFirstExitOfAReasonIsAnIncrease(t *testing.T) {
 	wantValues(t, out.take(), key, 2)
 }
 
+// What happened while the agent was down, or between two looks, is counted before the slot is shown for the first time.
+func TestASlotThatHasCountedBeforeItIsShownBeginsWithZero(t *testing.T) {
+	_, in, out, s := setup(t)
+	in.slots = []inventory.Slot{slotOf("web", 2)}
+	s.Full()
+	wantValues(t, out.take(), "container_oom_events_total workload=web", 0, 2)
+	s.Full()
+	wantValues(t, out.take(), "container_oom_events_total workload=web", 2)
+
+	_, in, out, s = setup(t)
+	in.slots = []inventory.Slot{slotOf("web", 2)}
+	in.slots[0].Kept = true
+	s.Full()
+	wantValues(t, out.take(), "container_oom_events_total workload=web", 2) // a zero now would be a reset
+}
+
 func TestExitsCountedByAnEarlierRunOfTheAgentGoOn(t *testing.T) {
 	_, in, out, s := setup(t)
 	in.slots = []inventory.Slot{slotOf("web", 0)}

@@ -49,6 +49,9 @@ func (s *Sampler) sampleSlots(w which) {
 		case k == nil:
 			k = &slot{set: series.New(containerLabels(c.Labels)), labels: c.Labels, shown: counts{exits: c.ExitsBefore}}
 			s.slots[c.Key] = k
+			if !c.Kept && c.OOMKills+c.Restarts > 0 { // counted before it was shown once
+				s.putZeros(k, s.zerosAt(c, now))
+			}
 		case k.labels != c.Labels:
 			s.batch.relabel(k.set, containerLabels(c.Labels), max(now.UnixMilli()-1, k.at+1))
 			k.labels, k.written = c.Labels, false
@@ -89,15 +92,20 @@ func (s *Sampler) firstExits(k *slot, c *inventory.Slot, now time.Time) {
 		if c.Exits.Of(r) == 0 || k.shown.exits.Of(r) > 0 {
 			continue
 		}
-		at := now.Add(-s.cfg.Interval)
-		if at.Before(c.Discovered) {
-			at = c.Discovered
-		}
 		zero := series.New(containerLabels(k.labels))
 		zero.Begin()
 		zero.PutFor(catalog.Exits, r.String(), 0)
-		s.batch.add(zero, min(at.UnixMilli(), now.UnixMilli()-1))
+		s.batch.add(zero, s.zerosAt(c, now))
 	}
+}
+
+// zerosAt is the time, in Unix milliseconds, of zeros that are written with the first count.
+func (s *Sampler) zerosAt(c *inventory.Slot, now time.Time) int64 {
+	at := now.Add(-s.cfg.Interval)
+	if at.Before(c.Discovered) {
+		at = c.Discovered
+	}
+	return min(at.UnixMilli(), now.UnixMilli()-1)
 }
 
 // slotZeros writes a new slot's counters as 0 at the moment it was first filled, so that its first event is an increase. A slot
@@ -110,9 +118,13 @@ func (s *Sampler) slotZeros(c inventory.Container, at time.Time) {
 	labels.Image, labels.ID, labels.Name = "", "", ""
 	k := &slot{set: series.New(containerLabels(labels)), labels: labels}
 	s.slots[c.Slot] = k
+	s.putZeros(k, min(at.UnixMilli(), time.Now().UnixMilli()-1))
+}
+
+func (s *Sampler) putZeros(k *slot, at int64) {
 	k.set.Begin()
 	k.set.Put(catalog.OOMEvents, 0)
 	k.set.Put(catalog.Restarts, 0)
-	k.at = min(at.UnixMilli(), time.Now().UnixMilli()-1)
-	s.batch.add(k.set, k.at)
+	k.at = at
+	s.batch.add(k.set, at)
 }
