@@ -73,6 +73,7 @@ type Handler struct {
 	events  *events
 	sender  func(*http.Request) Sender
 	census  *Census
+	clock   clock
 
 	requests *seats                   // being served, their bodies being read or in memory
 	offences *allowance.Table[string] // of messages that were refused as too large or as none, by caller
@@ -103,6 +104,11 @@ func New(cfg Config, store Store, log *slog.Logger, reg prometheus.Registerer) (
 	h := &Handler{limits: limits, store: store, journal: cfg.Journal, nodes: cfg.Nodes, roster: cfg.Roster, sender: cfg.Sender, census: cfg.Census, events: newEvents(cfg.EventMetrics, cfg.OnEvent), log: log, decoders: decoders, m: newMetrics(reg, store),
 		requests: newSeats(limits.Concurrency, bodiesFactor*limits.BodyBytes), offences: allowance.New[string](float64(limits.Refused), offencesPerSec, limits.Now)}
 	h.bodies.New = func() any { return new([]byte) }
+	last := cfg.Nodes.newest()
+	h.clock = newClock(limits.Now, last)
+	if now := limits.Now(); h.clock.unset(now).Sub(now) > leastBack {
+		log.Error("the clock is behind the last batch that was received: set it right; samples of now may be answered 503 until then", "last_received", last)
+	}
 	return h, nil
 }
 
@@ -275,7 +281,11 @@ func (h *Handler) storeValid(wr *prompb.WriteRequest, batch *journal.Batch, from
 		// What a metric means is told to everybody, and a bound token speaks for its own series only.
 		wr.Metadata, faults.beyondReplay = nil, true
 	}
-	valid := h.limits.admit(from.apply(wr.Timeseries, &faults), batch.Received, &faults)
+	taken := h.limits.period(batch.Received, h.clock.unset(batch.Received))
+	valid := h.limits.admit(from.apply(wr.Timeseries, &faults), taken, &faults)
+	if taken.back > leastBack && faults.samples[reasonFuture] > 0 {
+		return later(http.StatusServiceUnavailable, 30*time.Second, fmt.Sprintf("the collector's clock was set back by %s, to before what it has received; samples of now are kept out until it is right", taken.back.Round(time.Second)))
+	}
 	if h.census != nil {
 		valid = h.census.admit(valid, &faults)
 	}

@@ -199,6 +199,18 @@ func (n *Nodes) forgetSilent(now time.Time) {
 	}
 }
 
+// newest is when the last batch came of those the table knows of.
+func (n *Nodes) newest() (last time.Time) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, node := range n.table {
+		if node.LastReceived.After(last) {
+			last = node.LastReceived
+		}
+	}
+	return last
+}
+
 func (n *Nodes) forget(node Node) {
 	delete(n.table, node.NodeID)
 	delete(n.byAgent, node.Agent)

@@ -19,7 +19,7 @@ type faults struct {
 	series  int            // with at least one sample left out, so that the sender must be told
 	first   string         // the first of them and why
 	samples map[reason]int // left out, by reason
-	// beyondReplay is set when a replay, which knows nothing of tokens and caps, would store other series of the message.
+	// beyondReplay is set when a replay, which knows nothing of tokens, caps and what time it was, would store other samples of the message.
 	beyondReplay bool
 }
 
@@ -40,8 +40,7 @@ func (f *faults) leaveOut(why reason, ts prompb.TimeSeries, problem string) {
 }
 
 // admit moves what can be stored to the front of tss and returns it. What can not is noted in out.
-func (l Limits) admit(tss []prompb.TimeSeries, now time.Time, out *faults) []prompb.TimeSeries {
-	oldest, newest := now.Add(-l.Retention).UnixMilli(), now.Add(l.Future).UnixMilli()
+func (l Limits) admit(tss []prompb.TimeSeries, taken period, out *faults) []prompb.TimeSeries {
 	valid := tss[:0]
 	for i := range tss {
 		ts := tss[i]
@@ -49,7 +48,7 @@ func (l Limits) admit(tss []prompb.TimeSeries, now time.Time, out *faults) []pro
 		if why != "" {
 			out.add(why, len(ts.Samples))
 		} else {
-			ts.Samples, problem = admitSamples(ts.Samples, oldest, newest, out)
+			ts.Samples, problem = admitSamples(ts.Samples, taken, out)
 		}
 		if problem != "" {
 			if out.series++; out.first == "" {
@@ -122,15 +121,17 @@ func isName(s string, colons bool) bool {
 
 // admitSamples moves the samples that can be stored to the front. A NaN that is no stale marker is legal and yet nothing
 // the engine can keep: it is counted, and no reason for the sender to hear an error.
-func admitSamples(samples []prompb.Sample, oldest, newest int64, out *faults) (valid []prompb.Sample, problem string) {
+func admitSamples(samples []prompb.Sample, taken period, out *faults) (valid []prompb.Sample, problem string) {
 	valid = samples[:0]
 	for _, s := range samples {
 		switch {
-		case s.Timestamp > newest:
+		case s.Timestamp > taken.newest:
 			out.add(reasonFuture, 1)
+			out.beyondReplay = true
 			problem = fmt.Sprintf("timestamp %s is ahead of the collector's clock by more than --limit.future", stamp(s.Timestamp))
-		case s.Timestamp < oldest:
+		case s.Timestamp < taken.oldest:
 			out.add(reasonRetention, 1)
+			out.beyondReplay = true
 			problem = fmt.Sprintf("timestamp %s is older than --retention", stamp(s.Timestamp))
 		case math.IsNaN(s.Value) && !wire.IsStale(s.Value):
 			out.add(reasonNaN, 1)

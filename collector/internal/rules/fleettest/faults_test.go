@@ -197,6 +197,11 @@ func faults() []fault {
 		{alert: "AgentBatchesMissing", inject: faultyNode(func(put func(string, gauge, ...string), _ time.Time) {
 			put("plimsoll_collector_agent_missing_batches_total", from(0, 3), "collector", "col")
 		})},
+		{alert: "CollectorClockSkew", inject: faultySite(4, 0, func(w *world, s site, _ time.Time) {
+			for n := range 4 {
+				w.set("plimsoll_collector_agent_clock_skew_seconds", from(0.1, 3600), s.node(fmt.Sprintf("n%d", n)).with("collector", "behind"))
+			}
+		})},
 		{alert: "AgentsShareNodeName", inject: faultyNode(func(put func(string, gauge, ...string), _ time.Time) {
 			put("plimsoll_collector_agent_conflicts_total", faster(0, 0.1), "collector", "col")
 		})},
