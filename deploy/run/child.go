@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -42,16 +43,24 @@ func startChild(name, logFile string, environ []string, args ...string) (*child,
 	c.command.Env = environ
 	c.command.Stdout, c.command.Stderr = log, log
 	c.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
-	if err := c.command.Start(); err != nil {
+	begun := make(chan error)
+	go func() {
+		// Pdeathsig comes when the thread that started the child ends (golang.org/issue/27505): this one stays as long as the child.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := c.command.Start()
+		begun <- err
+		if err == nil {
+			c.err = c.command.Wait()
+			close(c.done)
+		}
+	}()
+	if err := <-begun; err != nil {
 		if errors.Is(err, os.ErrNotExist) {
 			return nil, fmt.Errorf("start the %s: %w (`make build` makes it)", name, err)
 		}
 		return nil, fmt.Errorf("start the %s: %w", name, err)
 	}
-	go func() {
-		c.err = c.command.Wait()
-		close(c.done)
-	}()
 	return c, nil
 }
 

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -71,11 +72,21 @@ func StartWith(t testing.TB, provisioning string) *Server {
 		cmd := exec.Command(binary, "server", "--homepath", home, "--config", config)
 		cmd.Stdout, cmd.Stderr = log, log
 		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-		if err := cmd.Start(); err != nil {
+		begun, ended := make(chan error), make(chan struct{})
+		go func() {
+			// Pdeathsig comes when the thread that started it ends (golang.org/issue/27505): this one stays as long as Grafana.
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			err := cmd.Start()
+			begun <- err
+			if err == nil {
+				_ = cmd.Wait()
+				close(ended)
+			}
+		}()
+		if err := <-begun; err != nil {
 			t.Fatalf("start Grafana: %v", err)
 		}
-		ended := make(chan struct{})
-		go func() { _ = cmd.Wait(); close(ended) }()
 		s.stop = func() { _ = cmd.Process.Kill(); <-ended }
 		s.wait(t, ended, log.Name())
 	}
