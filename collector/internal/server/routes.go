@@ -54,6 +54,7 @@ const maxFormBytes = 1 << 20
 
 func (rt Routes) handler(a Access) http.Handler {
 	mux := http.NewServeMux()
+	told := newDesk().told
 	handle := func(pattern string, scope access.Scope, h http.Handler) {
 		if h != nil {
 			mux.Handle(pattern, a.Require(scope, http.MaxBytesHandler(h, maxFormBytes)))
@@ -77,13 +78,13 @@ func (rt Routes) handler(a Access) http.Handler {
 		narrowed("/prometheus/vmui/"+path, access.Read, rt.Engine)
 	}
 	if rt.Rules != nil {
-		narrowed("/api/v1/rules", access.Read, narrow.Rules(rt.Rules, rt.BuiltinRules, rt.OwnAlerts))
-		narrowed("/api/v1/alerts", access.Read, narrow.Rules(rt.Rules, rt.BuiltinRules, rt.OwnAlerts))
+		narrowed("/api/v1/rules", access.Read, told(narrow.Rules(rt.Rules, rt.BuiltinRules, rt.OwnAlerts)))
+		narrowed("/api/v1/alerts", access.Read, told(narrow.Rules(rt.Rules, rt.BuiltinRules, rt.OwnAlerts)))
 	}
 	if rt.Alertmanager != nil {
-		mux.Handle("/api/v2/", alertmanager(a, http.MaxBytesHandler(narrow.Alertmanager(rt.Alertmanager, rt.OwnAlerts), maxFormBytes)))
+		mux.Handle("/api/v2/", alertmanager(a, told, http.MaxBytesHandler(narrow.Alertmanager(rt.Alertmanager, rt.OwnAlerts), maxFormBytes)))
 	}
-	narrowed("/api/nodes", access.Read, narrow.Nodes(rt.Nodes))
+	narrowed("/api/nodes", access.Read, told(narrow.Nodes(rt.Nodes)))
 	narrowed("/api/alerts/noise", access.Read, rt.Noise)
 	if rt.Acknowledgements != nil {
 		mux.Handle("GET /api/alerts/acknowledgements", a.Require(access.Read, rt.Acknowledgements))
@@ -95,7 +96,7 @@ func (rt Routes) handler(a Access) http.Handler {
 		narrowed("/api/project-map", access.Known, narrow.ProjectMap(rt.ProjectMap))
 	}
 	mux.HandleFunc("/api/", notFound)
-	handle("/metrics", access.Read, rt.Metrics)
+	handle("/metrics", access.Read, told(rt.Metrics))
 	handle("/-/reload", access.Admin, reload(rt.Reload))
 	mux.HandleFunc("/-/healthy", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("healthy\n")) })
 	mux.HandleFunc("/-/ready", ready(rt.Ready, rt.Writable))
@@ -131,8 +132,8 @@ func slow(next http.Handler) http.Handler {
 }
 
 // alertmanager asks for the scope that what is done needs.
-func alertmanager(a Access, h http.Handler) http.Handler {
-	reading, silencing, changing := a.RequireNarrowed(access.Read, h), a.RequireNarrowed(access.Silence, h), a.Require(access.Admin, h)
+func alertmanager(a Access, told func(http.Handler) http.Handler, h http.Handler) http.Handler {
+	reading, silencing, changing := a.RequireNarrowed(access.Read, told(h)), a.RequireNarrowed(access.Silence, h), a.Require(access.Admin, h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case r.Method == http.MethodGet || r.Method == http.MethodHead:
