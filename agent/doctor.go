@@ -78,8 +78,12 @@ func (r *report) identity(e *eyes) {
 
 func (r *report) kernel(e *eyes) {
 	r.good("cgroup", "%s at %s: %s", e.fs.Version(), e.fs.Root(), strings.Join(e.fs.Hierarchies(), " "))
-	if e.fs.Nested() {
-		r.bad("cgroup", "%s is a child cgroup, the agent's own container's: the figures of the node are that one's, and other containers are not in it; mount the host's /sys/fs/cgroup, with its submounts (rslave), and point --root.cgroup at it", e.fs.Root())
+	const mount = "mount the host's /sys/fs/cgroup, with its submounts (rslave), and point --root.cgroup at it"
+	switch {
+	case e.fs.Own():
+		r.bad("cgroup", "%s is the cgroup of the agent's own container: other containers are not in it, and the node's CPU time and page faults are left out, its memory is of /proc/meminfo; %s", e.fs.Root(), mount)
+	case e.fs.Nested():
+		r.bad("cgroup", "%s is a child cgroup: the figures of the node are those of what is in it; unless that is the node, %s", e.fs.Root(), mount)
 	}
 	for _, l := range e.fs.Lacks() {
 		r.bad("cgroup", "%s: %s are missing; %s", l.Missing, l.Costs, l.Mend)
@@ -88,15 +92,19 @@ func (r *report) kernel(e *eyes) {
 	if err := e.host.Read(&st, make([]byte, cgroup.BufferSize)); err != nil {
 		r.bad("node", "%v", err)
 	}
+	network := "/proc/1/net/dev can not be read: mount the host's /proc at --root.proc"
+	if e.fs.ForeignInit() {
+		network = "process 1 is that of a container, whose network is not the node's: give the agent the host's PID namespace (docker run --pid=host, hostPID: true)"
+	}
 	for _, figure := range []struct {
 		name string
 		bit  cgroup.Has
 		why  string
 	}{
-		{"CPU", cgroup.HasCPUUsage, "no cpuacct.usage or cpu.stat at the root"},
+		{"CPU", cgroup.HasCPUUsage, "no cpuacct.usage or cpu.stat of the node at the root"},
 		{"memory", cgroup.HasMemoryUsage, "no memory controller"},
 		{"PSI", cgroup.HasCPUPressure, "the kernel has no pressure files, container_pressure_* are missing: boot with psi=1"},
-		{"network", cgroup.HasNet, "/proc/1/net/dev can not be read: mount the host's /proc at --root.proc"},
+		{"network", cgroup.HasNet, network},
 	} {
 		if st.Has&figure.bit == 0 {
 			r.bad("node", "%s: %s", figure.name, figure.why)

@@ -77,8 +77,11 @@ func openEyes(cfg config, kept inventory.Ledger, log *slog.Logger, reg *promethe
 	if err != nil {
 		return nil, fmt.Errorf("--root.cgroup=%s: %w", cfg.rootCgroup, err)
 	}
-	if fs.Nested() {
-		log.Warn("the cgroup root is that of a container, so that the node's figures are its own and other containers are not in it; doctor says what to mount", "root", fs.Root())
+	switch {
+	case fs.Own():
+		log.Warn("the cgroup root is that of the agent's own container: other containers are not in it, and most figures of the node are left out; doctor says what to mount", "root", fs.Root())
+	case fs.Nested():
+		log.Warn("the cgroup root is a child cgroup, whose figures stand for the node's; doctor says what to mount if it is not the node", "root", fs.Root())
 	}
 	e := &eyes{fs: fs, faults: sampler.NewFaults(reg), haste: newHaste(reg)}
 	samePIDs := hasOwnNumber(cfg.rootProc)

@@ -2,8 +2,10 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -105,6 +107,7 @@ func (r *report) losses(took map[string]float64) {
 			r.bad(l.what, "%.0f %s: %s", n, l.costs, l.mend)
 		}
 	}
+	r.readErrors(took)
 	missed, ended := took["plimsoll_agent_final_readings_missed_total"], took[`plimsoll_agent_cgroup_notices_total{what="removed"}`]
 	say := r.good
 	if missed > 0.01*ended && missed > 1 {
@@ -115,4 +118,44 @@ func (r *report) losses(took map[string]float64) {
 		urgently = ""
 	}
 	say("deaths", "%.0f containers ended without a final reading since the agent's start%s", missed, urgently)
+}
+
+// readErrors tells which kernel files the running agent could not use, by the reason.
+func (r *report) readErrors(took map[string]float64) {
+	for _, why := range []struct{ reason, costs, mend string }{
+		{"malformed", "not as the kernel documents them, their figures are left out", "another file system may be mounted over them, or the kernel is newer than this agent"},
+		{"truncated", "cut off, or longer than 256 KiB, and what was missing is left out", "a node with that many network interfaces or devices is more than the agent reads"},
+		{"permission", "denied, their figures are missing", "run the agent as root; looking into processes of other users takes CAP_SYS_PTRACE"},
+		{"descriptors", "not opened for want of descriptors", "raise the limit of open files (LimitNOFILE)"},
+		{"limit", "of more than 256 devices or interfaces, and the rest was left out", "nothing here would"},
+		{"vanished", "gone while their cgroup lives on, and read again when they are back", "was a controller taken from it, by cgroup.subtree_control or systemd's Delegate=?"},
+		{"io", "answered with an error of the kernel, their figures are missing", "the kernel's log may say more"},
+	} {
+		var files []string
+		for name, n := range took {
+			file, reason, ok := readError(name)
+			if ok && reason == why.reason && n > 0 {
+				files = append(files, fmt.Sprintf("%s (%.0f)", file, n))
+			}
+		}
+		if len(files) == 0 {
+			continue
+		}
+		slices.Sort(files)
+		const most = 8
+		if more := len(files) - most; more > 0 {
+			files = append(files[:most], fmt.Sprintf("%d others", more))
+		}
+		r.bad("files", "readings of %s since the agent's start were %s; %s", strings.Join(files, ", "), why.costs, why.mend)
+	}
+}
+
+// readError takes a series of plimsoll_agent_read_errors_total apart.
+func readError(series string) (file, reason string, ok bool) {
+	labels, ok := strings.CutPrefix(series, `plimsoll_agent_read_errors_total{file="`)
+	if !ok {
+		return "", "", false
+	}
+	file, reason, ok = strings.Cut(strings.TrimSuffix(labels, `"}`), `",reason="`)
+	return file, reason, ok
 }

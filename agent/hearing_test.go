@@ -4,14 +4,17 @@ import (
 	"bytes"
 	"io"
 	"log/slog"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/plimsoll/plimsoll/agent/internal/cgroup"
+	"github.com/plimsoll/plimsoll/agent/internal/sampler"
 )
 
 // onRoot opens the agent's eyes on a tree of files under cgroup, with its report.
@@ -120,4 +123,30 @@ func TestDoctorSaysWhatARunningAgentHasMissed(t *testing.T) {
 		`plimsoll_agent_cgroup_notices_total{what="removed"}`:                    100,
 	}, 6, "2 times the kernel dropped notices", "fs.inotify.max_queued_events", "7 watches were refused", "--limit.slow", "LimitNOFILE",
 		"5 containers ended without a final reading since the agent's start; on a busy node CAP_SYS_NICE would mend that")
+}
+
+// The page of metrics is what the running agent gives: a fault told to sampler.Faults.
+func TestDoctorSaysWhichFilesCouldNotBeUsedAndWhy(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	faults := sampler.NewFaults(reg)
+	for range 3 {
+		faults.ReadFault("memory.stat", "malformed")
+	}
+	for _, fault := range [][2]string{{"cpu.stat", "malformed"}, {"fd", "permission"}, {"pids.current", "vanished"}, {"io.stat", "io"}, {"net/dev", "limit"}, {"net/tcp", "truncated"}, {"cpu.max", "descriptors"}} {
+		faults.ReadFault(fault[0], fault[1])
+	}
+	page := httptest.NewRecorder()
+	promhttp.HandlerFor(reg, promhttp.HandlerOpts{}).ServeHTTP(page, httptest.NewRequest("GET", "/metrics", nil))
+	took, err := ownMetrics(page.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	r := &report{w: &said}
+	r.readErrors(took)
+	says(t, &said, "MISSING  files        readings of cpu.stat (1), memory.stat (3) since the agent's start were not as the kernel documents them", "fd (1) since the agent's start were denied", "CAP_SYS_PTRACE",
+		"pids.current (1) since", "cgroup.subtree_control", "io.stat (1)", "net/dev (1)", "net/tcp (1)", "cpu.max (1)", "LimitNOFILE")
+	if r.missing != 7 {
+		t.Errorf("%d lines are bad, want one for each reason:\n%s", r.missing, &said)
+	}
 }

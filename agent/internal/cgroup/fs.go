@@ -80,6 +80,8 @@ type FS struct {
 	root, proc string
 	version    Version
 	nested     bool
+	own        bool                // nested, and this process is in the root itself
+	foreign    bool                // process 1 of proc is that of a container
 	peaks      bool                // memory.peak may be written to: it is the kernel's tree and not a copy of one
 	mounts     [hierarchies]string // directory of each hierarchy; "" where there is none
 	files      []file              // what Group reads, in order; shared, never changed
@@ -97,6 +99,7 @@ func Detect(rootCgroup, rootProc string) (FS, error) {
 		f.nested = exists(filepath.Join(f.root, "cgroup.type")) // every cgroup has it but the root
 		var mounted unix.Statfs_t
 		f.peaks = unix.Statfs(f.root, &mounted) == nil && mounted.Type == unix.CGROUP2_SUPER_MAGIC
+		f.locateSelf()
 		return f, nil
 	}
 	entries, err := os.ReadDir(f.root)
@@ -123,6 +126,7 @@ func Detect(rootCgroup, rootProc string) (FS, error) {
 	for h, dir := range f.mounts {
 		f.nested = f.nested || hierarchy(h) != unified && isChildV1(dir)
 	}
+	f.locateSelf()
 	return f, nil
 }
 
@@ -176,6 +180,13 @@ func (f FS) Root() string { return f.root }
 // Nested reports a root that is itself a child cgroup: the tree of a container that has not got the host's, where the host's other containers
 // cannot be seen and the figures of the node are the container's.
 func (f FS) Nested() bool { return f.nested }
+
+// Own reports a nested root in which this process itself is: its figures are those of the agent's own container, and of no node. A node that is a
+// container itself, as of kind or LXC, has its agent in a cgroup below.
+func (f FS) Own() bool { return f.own }
+
+// ForeignInit reports that process 1 of proc is no node's but a container's: what is read through it, such as the network, is that one's.
+func (f FS) ForeignInit() bool { return f.foreign }
 
 // Hierarchies names what is mounted: of "cpu", "cpuacct", "memory", "pids", "blkio", "hugetlb", "unified".
 func (f FS) Hierarchies() []string {

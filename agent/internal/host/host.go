@@ -44,7 +44,12 @@ func Open(tree cgroup.FS, proc, sys string, o cgroup.Options) (*Node, error) {
 	if err := n.Refresh(); err != nil {
 		return nil, err
 	}
-	o.NetPID = 1
+	if o.NetPID = 1; tree.ForeignInit() {
+		o.NetPID = 0
+	}
+	if tree.Own() {
+		tree = tree.Only(0) // none of its files is the node's
+	}
 	root, err := tree.Open(tree.PathsFor("/"), o)
 	if err != nil {
 		return nil, fmt.Errorf("open the node's cgroup: %w", err)
@@ -79,7 +84,8 @@ func Open(tree cgroup.FS, proc, sys string, o cgroup.Options) (*Node, error) {
 // What differs from a container's: usage on v2, whose root has no memory.current, is anon + file as on v1; MemoryLimitBytes and
 // MemorySwapLimitBytes are the machine's memory and swap; MemoryUnreclaimableBytes is AnonPages + Shmem + SUnreclaim + KernelStack + PageTables +
 // Percpu of /proc/meminfo; PIDs are all tasks of the machine, PIDsMax the smaller of threads-max and pid_max; OOMKills is oom_kill of
-// /proc/vmstat; pressure is /proc/pressure; IO is /proc/diskstats where the root cgroup counts none.
+// /proc/vmstat; pressure is /proc/pressure; IO is /proc/diskstats where the root cgroup counts none. In a container that has its own tree alone
+// the root's figures are that container's, and left out: what remains is of /proc. So is the network where process 1 is a container's.
 func (n *Node) Read(st *cgroup.Stats, buf []byte) error {
 	if err := n.root.Read(st, buf); err != nil {
 		return fmt.Errorf("read the node's cgroup: %w", err)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -237,6 +238,35 @@ func TestThisMachineIsReadLive(t *testing.T) {
 	}
 	if allocs := testing.AllocsPerRun(100, func() { _ = n.Read(&st, buf) }); allocs != 0 {
 		t.Errorf("a reading allocates %v times, want 0", allocs)
+	}
+}
+
+// An agent that has its own container's tree and processes alone must not take them for the node's.
+func TestOfAContainersOwnTreeTheNodeHasWhatProcTells(t *testing.T) {
+	dir := unpack(t, "v2-node")
+	write(t, filepath.Join(dir, "cgroup/cgroup.type"), "domain\n")
+	write(t, filepath.Join(dir, "cgroup/cgroup.procs"), "1\n"+strconv.Itoa(os.Getpid())+"\n")
+	told := faults{}
+	n := openFixture(t, dir, cgroup.Options{Faults: told})
+	var st cgroup.Stats
+	buf := make([]byte, cgroup.BufferSize)
+	if err := n.Read(&st, buf); err != nil {
+		t.Fatal(err)
+	}
+	if st.Has&(cgroup.HasCPUUsage|cgroup.HasCPUUser|cgroup.HasNet|cgroup.HasPageFaults) != 0 || len(st.Net) != 0 {
+		t.Errorf("figures of the container stand for the node's: has %b, %v", st.Has, st.Net)
+	}
+	if !st.Has.All(cgroup.HasMemoryUsage|cgroup.HasMemoryLimit|cgroup.HasPIDs|cgroup.HasCPUPressure|cgroup.HasOOMKills) || st.MemoryLimitBytes != n.Machine().MemoryBytes || len(st.IO) == 0 {
+		t.Errorf("proc tells more: has %b\n%s", st.Has, fields(&st))
+	}
+	if _, ok, err := n.ReadCPU(buf); ok || err != nil {
+		t.Errorf("CPU usage %v, %v", ok, err)
+	}
+	if _, ok, err := n.ReadMemory(buf); ok || err != nil {
+		t.Errorf("memory usage %v, %v", ok, err)
+	}
+	if len(told) > 0 {
+		t.Errorf("faults %v", told)
 	}
 }
 
