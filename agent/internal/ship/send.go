@@ -50,6 +50,7 @@ func (s *Shipper) post(ctx context.Context, d *delivery, wire []byte, using Comp
 	req.Header.Set("User-Agent", "plimsoll-agent/"+s.cfg.Version)
 	if len(d.parts) == 1 {
 		req.Header.Set(AgentHeader, d.rec.Spool)
+		req.Header.Set(RunHeader, s.run)
 		req.Header.Set(SequenceHeader, strconv.FormatUint(d.rec.Seq, 10))
 		req.Header.Set(FirstSequenceHeader, strconv.FormatUint(d.rec.First, 10))
 	}

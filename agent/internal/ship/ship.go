@@ -21,6 +21,7 @@ package ship
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -77,6 +78,9 @@ const (
 	SequenceHeader      = "X-Plimsoll-Sequence"
 	FirstSequenceHeader = "X-Plimsoll-First-Sequence"
 )
+
+// RunHeader tells one start of the agent from others: two agents whose spools have one name, as copies of a machine have, take turns in it.
+const RunHeader = "X-Plimsoll-Run"
 
 // SentHeader is the sender's clock when it sent the batch, in milliseconds since
 // 1970: a receiver compares it with its own.
@@ -172,6 +176,7 @@ type State struct {
 type Shipper struct {
 	cfg     Receiver
 	url     *url.URL
+	run     string // see RunHeader
 	source  Source
 	log     *slog.Logger
 	metrics metrics
@@ -204,6 +209,7 @@ func New(cfg Receiver, source Source, log *slog.Logger, reg prometheus.Registere
 	s := &Shipper{
 		cfg:     cfg,
 		url:     u,
+		run:     rand.Text(),
 		source:  source,
 		log:     log.With("receiver", cfg.Name),
 		backoff: backoff{min: cfg.MinBackoff, max: cfg.MaxBackoff},

@@ -272,6 +272,24 @@ func TestBasicAuthentication(t *testing.T) {
 	}
 }
 
+// Two agents whose spools have one name are told from one that is started again by the runs.
+func TestEveryStartHasANameOfItsOwn(t *testing.T) {
+	runs := map[string]int{}
+	for range 2 {
+		s := &script{}
+		r := newRig(t, inProcess(t, s), quiet(), 6)
+		r.run()
+		r.eventually("delivered", r.empty)
+		r.stop()
+		for _, h := range s.headers {
+			runs[h.Get(RunHeader)]++
+		}
+	}
+	if len(runs) != 2 || runs[""] != 0 {
+		t.Fatalf("requests by run: %v", runs)
+	}
+}
+
 // Several receivers share a spool and a registry; one that is down holds back
 // no other.
 func TestReceiversDoNotWaitForEachOther(t *testing.T) {

@@ -23,6 +23,7 @@ func FuzzHeaders(f *testing.F) {
 		nodes := OpenNodes(NodesConfig{Now: func() time.Time { return time.Unix(1, 0) }}, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 		batch := journal.Batch{Received: time.Unix(1, 0)}
 		batch.Agent, batch.Sequence, batch.First = sequence(h)
+		batch.Run = run(http.Header{runHeader: {sent}})
 		if batch.Agent == "" {
 			return
 		}

@@ -213,6 +213,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) *refusal {
 	}
 	batch := journal.Batch{Encoding: encoding, Body: *buf, Received: h.limits.Now()}
 	batch.Agent, batch.Sequence, batch.First = sequence(r.Header)
+	batch.Run = run(r.Header)
 	return h.decoders.inTurn(r.Context(), batch.Encoding, batch.Body, func(message []byte) *refusal {
 		var from Sender
 		if h.sender != nil {

@@ -15,6 +15,8 @@ const (
 	agentHeader    = "X-Plimsoll-Agent"
 	sequenceHeader = "X-Plimsoll-Sequence"
 	firstHeader    = "X-Plimsoll-First-Sequence"
+	// runHeader tells one start of the agent from others.
+	runHeader = "X-Plimsoll-Run"
 
 	mostAgentBytes = 64
 )
@@ -24,10 +26,22 @@ func sequence(h http.Header) (agent string, number, first uint64) {
 	agent = h.Get(agentHeader)
 	number, err := strconv.ParseUint(h.Get(sequenceHeader), 10, 63)
 	first, errFirst := strconv.ParseUint(h.Get(firstHeader), 10, 63)
-	if err != nil || errFirst != nil || first < 1 || first > number || agent == "" || len(agent) > mostAgentBytes || !isName("_"+strings.ReplaceAll(agent, "-", "_"), false) {
+	if err != nil || errFirst != nil || first < 1 || first > number || !isAgentName(agent) {
 		return "", 0, 0
 	}
 	return agent, number, first
+}
+
+func isAgentName(s string) bool {
+	return s != "" && len(s) <= mostAgentBytes && isName("_"+strings.ReplaceAll(s, "-", "_"), false)
+}
+
+// run reads the header of that name; empty when it makes no sense.
+func run(h http.Header) string {
+	if name := h.Get(runHeader); isAgentName(name) {
+		return name
+	}
+	return ""
 }
 
 // Deliveries is what has come of the batches of a node's agent.
@@ -36,7 +50,7 @@ type Deliveries struct {
 	Agent        string `json:"agent_id,omitempty"`
 	AgentChanges uint64 `json:"agent_changes"`
 	// AgentConflicts counts how often one of the Former names came back, newest last: two agents write under one node name. And how often the
-	// name came back from another node: two agents write under one agent's name.
+	// name came back from another node, or from an earlier run of the agent: two agents write under one agent's name.
 	AgentConflicts uint64   `json:"agent_conflicts"`
 	Former         []string `json:"former_agent_ids,omitempty"`
 	// LastSequence is the highest number received.
@@ -48,6 +62,9 @@ type Deliveries struct {
 	Repeated uint64 `json:"repeated_batches"`
 
 	lentTo NodeID // the node that the agent's name came with after it had come with this one
+
+	run        string   // of the newest batch
+	formerRuns []string // newest last
 }
 
 // mostGaps bounds the ranges kept of a node. The two oldest become one when there are more, with what came between them
@@ -99,6 +116,25 @@ func (d *Deliveries) received(agent string, number, first uint64) {
 	d.Gaps = gaps
 }
 
+// rivals notes which run of the agent speaks. It reports whether that one had been succeeded by another before: both live.
+func (d *Deliveries) rivals(run string) bool {
+	if run == "" || run == d.run {
+		return false
+	}
+	back := slices.Contains(d.formerRuns, run)
+	if d.run != "" {
+		d.formerRuns = push(d.formerRuns, d.run, run)
+	}
+	d.run = strings.Clone(run)
+	return back
+}
+
+// push returns the names with one more and without the one that is in use now.
+func push(names []string, name, used string) []string {
+	names = append(slices.DeleteFunc(slices.Clone(names), func(one string) bool { return one == used }), name)
+	return names[max(0, len(names)-mostFormer):]
+}
+
 // succeeded notes that another agent speaks for the node. One that spoke for it before has not lost its disk, and the other one lives.
 func (d *Deliveries) succeeded(by string) {
 	switch {
@@ -110,9 +146,7 @@ func (d *Deliveries) succeeded(by string) {
 		d.AgentChanges++
 		d.Missing += d.late()
 	}
-	former := slices.DeleteFunc(slices.Clone(d.Former), func(name string) bool { return name == by })
-	former = append(former, d.Agent)
-	d.Former = former[max(0, len(former)-mostFormer):]
+	d.Former = push(d.Former, d.Agent, by)
 }
 
 // fill returns the gaps without number.
@@ -154,6 +188,9 @@ func (n *Nodes) deliver(id NodeID, known bool, batch journal.Batch) {
 			node.AgentConflicts++
 		}
 		n.lend(node)
+	}
+	if node.rivals(batch.Run) && before == batch.Agent {
+		node.AgentConflicts++
 	}
 	node.received(batch.Agent, batch.Sequence, batch.First)
 	if node.Agent != before {

@@ -86,6 +86,31 @@ func TestAgentsThatShareANodeNameAreToldFromOnesThatStartAnew(t *testing.T) {
 	f("four agents", "abcdabcdabcd", 3, 8)
 }
 
+// The copy of a machine has the name of its spool and of its node.
+func TestCopiesOfAnAgentAreToldFromOneThatIsStartedAgain(t *testing.T) {
+	f := func(what, runs string, conflicts uint64) {
+		t.Helper()
+		nodes := OpenNodes(NodesConfig{}, quiet(), prometheus.NewRegistry())
+		id := NodeID{Node: "n"}
+		for i := range runs {
+			name := strings.TrimSpace(runs[i : i+1]) // none: of a journal, or of an agent that says none
+			nodes.note(id, "1", "", time.Now(), time.Now())
+			nodes.deliver(id, true, journal.Batch{Agent: "a", Sequence: uint64(i + 1), First: uint64(i + 1), Run: name})
+		}
+		if got := nodes.List()[0]; got.AgentConflicts != conflicts || got.AgentChanges != 0 || got.LastSequence != uint64(len(runs)) {
+			t.Errorf("%s: %+v, want %d conflicts", what, got.Deliveries, conflicts)
+		}
+	}
+	f("one run", "rrrrrr", 0)
+	f("started again", "rrrsss", 0)
+	f("started again and again", "rstuvwxyz", 0)
+	f("a replay between", "rrr  rrr", 0)
+	f("the last batch of the run before came late", "rrrsrss", 2)
+	f("two agents", "rsrsrsrs", 6)
+	f("two agents and a replay", "rsrs    rsrs", 6)
+	f("no runs", "      ", 0)
+}
+
 func TestSharedNodeNamesAreServedAndKept(t *testing.T) {
 	b := newBench(t, Limits{}, shared)
 	b.nodes.cfg.File = filepath.Join(t.TempDir(), "nodes.json")

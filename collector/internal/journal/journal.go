@@ -37,8 +37,10 @@ type Batch struct {
 	// Agent, Sequence and First are what the sender said of the batch's place among its others; empty from strangers.
 	Agent           string
 	Sequence, First uint64
-	Received        time.Time
-	Samples         int
+	// Run tells one start of the agent from others. It is not kept.
+	Run      string
+	Received time.Time
+	Samples  int
 	// Body is the compressed message. Replay reuses its memory.
 	Body []byte
 }
