@@ -228,8 +228,8 @@ func (d *decoders) unpack(encoding string, body []byte) (message []byte, giveBac
 	return message, giveBack, answer
 }
 
-// inTurn decompresses when it is the message's turn, and has use do the rest before the turn ends.
-func (d *decoders) inTurn(ctx context.Context, encoding string, body []byte, use func(message []byte) *refusal) *refusal {
+// inTurn decompresses when it is the message's turn, unless again then has an answer, and has use do the rest before the turn ends.
+func (d *decoders) inTurn(ctx context.Context, encoding string, body []byte, again func() *refusal, use func(message []byte) *refusal) *refusal {
 	size, answer := d.sizeOf(encoding, body)
 	if answer == nil {
 		answer = tooCheap(size, int64(len(body)))
@@ -252,9 +252,12 @@ func (d *decoders) inTurn(ctx context.Context, encoding string, body []byte, use
 	}
 	if size > smallBytes {
 		began := time.Now()
-		defer func() { d.rest(began, leave) }()
+		defer func() { d.rest(began, leave) }() // next to none when it was not decompressed
 	} else {
 		defer leave()
+	}
+	if answer := again(); answer != nil {
+		return answer
 	}
 	dst, giveBack := d.room(size)
 	defer giveBack()

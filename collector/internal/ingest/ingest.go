@@ -180,8 +180,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) *refusal {
 func (h *Handler) take(w http.ResponseWriter, r *http.Request) *refusal {
 	came := h.limits.Now()
 	encoding := r.Header.Get("Content-Encoding")
-	patience := h.patience(r)
-	if answer := patience.body(r.ContentLength); answer != nil {
+	if answer := h.patience(r).body(r.ContentLength); answer != nil {
 		return answer
 	}
 	buf := h.bodies.Get().(*[]byte)
@@ -195,7 +194,8 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) *refusal {
 	if answer != nil {
 		return answer
 	}
-	if answer := patience.message(encoding, *buf); answer != nil {
+	patient := func() *refusal { return h.patience(r).message(encoding, *buf) }
+	if answer := patient(); answer != nil {
 		return answer
 	}
 	seat := h.requests.take(r)
@@ -214,7 +214,7 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) *refusal {
 	batch := journal.Batch{Encoding: encoding, Body: *buf, Received: h.limits.Now()}
 	batch.Agent, batch.Sequence, batch.First = sequence(r.Header)
 	batch.Run = run(r.Header)
-	return h.decoders.inTurn(r.Context(), batch.Encoding, batch.Body, func(message []byte) *refusal {
+	return h.decoders.inTurn(r.Context(), batch.Encoding, batch.Body, patient, func(message []byte) *refusal {
 		var from Sender
 		if h.sender != nil {
 			from = h.sender(r)

@@ -52,7 +52,7 @@ func newMetrics(reg prometheus.Registerer, store Store) *metrics {
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "plimsoll_collector_write_duration_seconds",
 			Help: "Time from a remote write request's headers to its answer.", Buckets: []float64{.005, .02, .1, .5, 2, 10}}),
 		unread: prometheus.NewCounter(prometheus.CounterOpts{Name: "plimsoll_collector_writes_unread_total",
-			Help: "Remote write requests answered 429 before they were read, because too many messages of their sender were refused as too large or as none (--limit.write-refused)."}),
+			Help: "Remote write requests answered 429 without a look at what they hold, because too many messages of their sender were refused as too large or as none (--limit.write-refused)."}),
 		rejected: map[reason]*atomic.Int64{},
 	}
 	for _, code := range []string{"204", "400", "413", "415", "429", "503"} {

@@ -70,6 +70,31 @@ func TestWhoKeepsSendingWhatIsTooLargeIsHeardLess(t *testing.T) {
 	}
 }
 
+func TestWhoWaitsForATurnIsJudgedWhenItComes(t *testing.T) {
+	now := time.Now()
+	b := newBench(t, Limits{Refused: 1, Now: func() time.Time { return now }}, shared)
+	leave, err := b.decoders.large.Take(t.Context(), "another")
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes := make(chan int, 3)
+	body := zstandard(dense(smallBytes + 1))
+	for range cap(codes) { // all before the first is found to be no message
+		go func() { codes <- b.sent("attacker", "zstd", body).Code }()
+	}
+	for _, waiting := b.decoders.large.Load(); waiting < cap(codes); _, waiting = b.decoders.large.Load() {
+		time.Sleep(time.Millisecond)
+	}
+	leave()
+	got := map[int]int{}
+	for range cap(codes) {
+		got[<-codes]++
+	}
+	if got[http.StatusBadRequest] != 1 || got[http.StatusTooManyRequests] != 2 {
+		t.Errorf("answers %v", got)
+	}
+}
+
 func TestWhatIsStoredInPartIsNoOffence(t *testing.T) {
 	b := newBench(t, Limits{Refused: 1}, shared)
 	for range 5 {
