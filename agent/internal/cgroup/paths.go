@@ -146,14 +146,14 @@ func (f FS) resolve(h hierarchy, rel string) (string, error) {
 	if rest == "" {
 		return "", fmt.Errorf("%q lies above the agent's cgroup namespace and has no name there; run the agent in the host's cgroup namespace", rel)
 	}
-	dirs := []string{""}
+	dirs, buf := []string{""}, make([]byte, direntBytes)
 	for depth := 0; depth < maxWalkDepth && len(dirs) > 0; depth++ {
 		var next []string
 		for _, dir := range dirs {
 			if exists(filepath.Join(f.mounts[h], dir, rest)) {
 				return dir + rest, nil
 			}
-			for _, name := range childDirs(filepath.Join(f.mounts[h], dir)) {
+			for _, name := range childDirs(filepath.Join(f.mounts[h], dir), buf) {
 				if len(next) < maxWalkDirs {
 					next = append(next, dir+"/"+name)
 				}

@@ -57,7 +57,7 @@ func (g *Group) pidsBelow(dst []int, dir string, buf []byte, depth int) ([]int, 
 	if depth == maxWalkDepth || !hasChildren(dir) {
 		return dst, nil
 	}
-	for _, name := range childDirs(dir) {
+	for _, name := range childDirs(dir, buf) {
 		if dst, err = g.pidsBelow(dst, filepath.Join(dir, name), buf, depth+1); err != nil && err != ErrGone {
 			return dst, err
 		}

@@ -37,7 +37,7 @@ type Found struct {
 // not look inside containers. On v1 containers are looked for in one hierarchy, the first of cpu, cpuacct, memory, pids, blkio that is mounted;
 // the cgroups below the root in all of them. It costs a directory listing for each cgroup: not for every tick.
 func (f FS) Walk(yield func(Found)) error {
-	w := walker{yield: yield, seen: map[string]bool{}}
+	w := walker{yield: yield, seen: map[string]bool{}, buf: make([]byte, direntBytes)}
 	for h, mount := range f.mounts {
 		if mount == "" || hierarchy(h) == unified && f.version != V2 {
 			continue
@@ -47,7 +47,7 @@ func (f FS) Walk(yield func(Found)) error {
 			w.walk("", 1)
 			continue
 		}
-		for _, name := range childDirs(mount) {
+		for _, name := range childDirs(mount, w.buf) {
 			if _, ok := ParsePath("/" + name); !ok {
 				w.top("/" + name)
 			}
@@ -64,10 +64,11 @@ type walker struct {
 	root  string
 	dirs  int
 	seen  map[string]bool // cgroups below the root
+	buf   []byte          // directories are read into it
 }
 
 func (w *walker) walk(dir string, depth int) {
-	for _, name := range childDirs(filepath.Join(w.root, dir)) {
+	for _, name := range childDirs(filepath.Join(w.root, dir), w.buf) {
 		if w.dirs >= maxWalkDirs {
 			return
 		}
@@ -93,18 +94,20 @@ func (w *walker) top(path string) {
 	}
 }
 
+// direntBytes is room for some hundred directory entries of a container's length a call.
+const direntBytes = 16 << 10
+
 // childDirs names the directories in dir; none where it cannot be read, for cgroups come and go during a walk. It reads the directory by system
-// calls, which take half of what os.ReadDir does: the tree is walked every few seconds.
-func childDirs(dir string) []string {
+// calls, which take half of what os.ReadDir does: the tree is walked every few seconds. buf is overwritten.
+func childDirs(dir string, buf []byte) []string {
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil
 	}
 	defer unix.Close(fd)
 	var names []string
-	var buf [16 << 10]byte
 	for {
-		n, err := unix.ReadDirent(fd, buf[:])
+		n, err := unix.ReadDirent(fd, buf)
 		if n <= 0 || err != nil {
 			return names
 		}
