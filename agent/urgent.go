@@ -13,7 +13,7 @@ import (
 // haste counts the threads that hear of births and deaths and run before everything else.
 type haste struct {
 	threads atomic.Int64
-	mu      sync.Mutex // guards the number of Go's processors
+	room    sync.Once
 }
 
 func newHaste(reg prometheus.Registerer) *haste {
@@ -31,9 +31,9 @@ func (h *haste) urgently(run func() error) func() error {
 			return run()
 		}
 		h.threads.Add(1)
-		h.mu.Lock()
-		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1) // so that it does not wait for a thread that holds one and waits itself
-		h.mu.Unlock()
+		// One more processor of Go's for all of them, so that they do not wait for threads that hold the others and wait themselves. None of
+		// them works for long, and each processor that idles is looked through whenever a goroutine wakes another.
+		h.room.Do(func() { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1) })
 		defer h.threads.Add(-1)
 		defer end()
 		return run()
