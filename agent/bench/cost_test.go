@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// turns of the agent and of the floor, each as long as their peers are measured.
+const turns = 2
+
 // figures are what one process took.
 type figures struct {
 	name           string
@@ -21,7 +24,8 @@ type figures struct {
 }
 
 // BenchmarkCost prints what each contender takes on the same containers in one run. What a reading costs depends on what else the machine does,
-// so the agent and the floor are measured in turns of one interval, the other one stopped meanwhile, and the median of the turns counts. A turn
+// so the agent and the floor are measured in turns, the other one stopped meanwhile, and the median of the turns counts. A turn lasts a minute, as
+// long as all the agent's cadences take to repeat, and begins with all that fell due meanwhile: in turns of 15 s each had another share of both. One
 // in which somebody's container started or ended is not one of idle containers and is taken again. Their peers, whose ratios
 // are far larger, have begun before and are stopped meanwhile; each goes on alone in its turn. One that has no fresh figures of all containers at
 // the end of its turn fails: what it took says nothing.
@@ -45,10 +49,10 @@ func BenchmarkCost(b *testing.B) {
 		settle()
 		floor.stop(b)
 		var agentTook, floorTook []time.Duration
-		disturbed, most := 0, 4*int(s.lasts/interval)
-		for len(agentTook) < int(s.lasts/interval) && disturbed < most {
+		disturbed := 0
+		for len(agentTook) < turns && disturbed < 2*turns {
 			before := all.comings.Load()
-			took, least := agent.turn(b), floor.turn(b)
+			took, least := agent.turn(b, s.lasts), floor.turn(b, s.lasts)
 			if all.comings.Load() != before {
 				disturbed++
 				continue
@@ -58,7 +62,7 @@ func BenchmarkCost(b *testing.B) {
 		if len(agentTook) == 0 {
 			b.Fatalf("containers started or ended in all of %d turns: nothing idle to measure", disturbed)
 		}
-		contender{name: "agent", patience: 4 * interval, newest: told.newest}.hasAll(b, ran, all.ids(b))
+		contender{name: "agent", patience: s.lasts + 4*interval, newest: told.newest}.hasAll(b, ran, all.ids(b))
 		ours, least := figuresOf("agent", agent, median(agentTook), containers), figuresOf("floor", floor, median(floorTook), containers)
 		ours.remark, least.remark = fmt.Sprintf("all defaults: peaks at 1 s, shipping included; %s, %d disturbed", spread(agentTook, containers), disturbed), said+"; "+spread(floorTook, containers)
 		table = append(table, ours, least)

@@ -34,7 +34,7 @@ type settings struct {
 	births     int           // a second, of those that come and go
 	mixed      bool          // these do more kinds of work
 	bare       bool          // cgroups of our own instead of the engine's containers
-	lasts      time.Duration // for which each process is measured
+	lasts      time.Duration // for which each peer is measured, and the agent and the floor in each turn
 	agent      string        // the agent's binary
 	cadvisor   string        // the cAdvisor peer's binary, see .ci/peers/cadvisor
 	peers      string        // a part of the names of those wanted, "none" is in none; empty: all
@@ -43,7 +43,7 @@ type settings struct {
 func readSettings(b *testing.B) settings {
 	cache, _ := os.UserCacheDir()
 	s := settings{
-		containers: number(b, "PLIMSOLL_BENCH_CONTAINERS", 100, 1, 10_000),
+		containers: number(b, "PLIMSOLL_BENCH_CONTAINERS", 100, 1, 100_000),
 		births:     number(b, "PLIMSOLL_BENCH_BIRTHS", 20, 1, 1000),
 		mixed:      os.Getenv("PLIMSOLL_BENCH_MIXED") != "",
 		bare:       os.Getenv("PLIMSOLL_BENCH_BARE") != "",

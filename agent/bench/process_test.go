@@ -74,14 +74,14 @@ func (p *process) cpu(b *testing.B) time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// turn lets a stopped process run for one interval and returns what it took.
-func (p *process) turn(b *testing.B) time.Duration {
+// turn lets a stopped process run so long and returns what it took in an interval of it.
+func (p *process) turn(b *testing.B, lasts time.Duration) time.Duration {
 	b.Helper()
 	before := p.cpu(b)
 	p.resume(b)
-	time.Sleep(interval)
+	time.Sleep(lasts)
 	p.stop(b)
-	return p.cpu(b) - before
+	return (p.cpu(b) - before) / (lasts / interval)
 }
 
 func (p *process) stop(b *testing.B) {
