@@ -218,7 +218,7 @@ func (g *Group) livesWithout(i int, buf []byte) bool {
 		}
 		dir := g.dirs[g.files[j].in]
 		b, err := openReadClose(dir, "cgroup.procs", buf)
-		return err == nil && (len(b) > 0 || hasChildren(dir))
+		return err == nil && (len(b) > 0 || HasChildren(dir))
 	}
 	return false
 }

@@ -24,8 +24,8 @@ func (g *Group) PIDs(dst []int, buf []byte) ([]int, error) {
 	return dst, ErrGone
 }
 
-// hasChildren tells whether there are cgroups below one: a directory has a link for each directory in it.
-func hasChildren(dir string) bool {
+// HasChildren tells whether there are cgroups below one: a directory has a link for each directory in it.
+func HasChildren(dir string) bool {
 	var st unix.Stat_t
 	return unix.Stat(dir, &st) == nil && st.Nlink > 2
 }
@@ -54,7 +54,7 @@ func (g *Group) pidsBelow(dst []int, dir string, buf []byte, depth int) ([]int, 
 		g.fault("cgroup.procs", bad)
 		return dst, bad
 	}
-	if depth == maxWalkDepth || !hasChildren(dir) {
+	if depth == maxWalkDepth || !HasChildren(dir) {
 		return dst, nil
 	}
 	for _, name := range childDirs(dir, buf) {

@@ -47,7 +47,7 @@ func (w *Watcher) inside(c *container) processes {
 		return own
 	}
 	all := w.readEvents(c)
-	if all == some && own == none && !hasChildren(filepath.Join(w.root, c.path)) {
+	if all == some && own == none && !cgroup.HasChildren(filepath.Join(w.root, c.path)) {
 		return none
 	}
 	return all
@@ -89,12 +89,6 @@ func (w *Watcher) watchFirst(c *container) processes {
 		}
 	}
 	return unknown
-}
-
-// hasChildren tells whether there are cgroups below one.
-func hasChildren(dir string) bool {
-	var st unix.Stat_t
-	return unix.Stat(dir, &st) == nil && st.Nlink > 2 // a directory has a link for each directory in it
 }
 
 // Ended tells that the watched process of a container has ended.
