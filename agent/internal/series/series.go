@@ -19,6 +19,7 @@ type Set struct {
 	entries []entry
 	first   []int16 // by metric: 1 + index of its first entry, 0 for none; nil while there are few
 	slow    *Set    // companion; nil until asked for
+	newest  int64   // timestamp of the newest round, Unix milliseconds
 }
 
 type entry struct {
@@ -32,6 +33,9 @@ type entry struct {
 
 // few is the most entries that are looked through instead of being found by their metric: those of the counters of a slot.
 const few = 8
+
+// crowdedMillis is how far behind the round before one may be without the clock having been set back.
+const crowdedMillis = 1000
 
 // maxEntries bounds a Set: beyond it PutFor drops new series (interfaces, devices) and reports false.
 const maxEntries = 2048
@@ -169,8 +173,13 @@ func (s *Set) encode(id catalog.ID, varying string) merged {
 	return s.target.merge(varying, ownLabels(id, varying))
 }
 
-// AppendWire appends the round to the WriteRequest in dst and returns it with the number of samples appended.
+// AppendWire appends the round to the WriteRequest in dst and returns it with the number of samples appended. A round in the millisecond of the
+// one before, as when an event follows a reading, gets the next one: of two values of one time Prometheus refuses the batch.
 func (s *Set) AppendWire(dst []byte, timestampMillis int64) ([]byte, int) {
+	if behind := s.newest - timestampMillis; behind >= 0 && behind < crowdedMillis {
+		timestampMillis = s.newest + 1
+	}
+	s.newest = timestampMillis
 	n := 0
 	for i := range s.entries {
 		e := &s.entries[i]

@@ -119,6 +119,25 @@ func TestTheSameLabelsEndNothing(t *testing.T) {
 	}
 }
 
+func TestNoSeriesHasTwoValuesOfOneTime(t *testing.T) {
+	s := series.New(target())
+	var got []int64
+	for _, at := range []int64{5000, 5000, 5000, 5001, 9000, 8500, 7999, 2000, 2000} {
+		s.Begin()
+		s.Put(catalog.Threads, float64(at))
+		message, _ := s.AppendWire(nil, at)
+		u := &prompb.WriteRequestUnmarshaler{}
+		wr, err := u.UnmarshalProtobuf(message)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, wr.Timeseries[0].Samples[0].Timestamp)
+	}
+	if want := []int64{5000, 5001, 5002, 5003, 9000, 9001, 7999, 2000, 2001}; !slices.Equal(got, want) { // the clock was set back twice
+		t.Fatalf("got %v, want %v", got, want)
+	}
+}
+
 func TestAFullSetRefusesMoreInterfaces(t *testing.T) {
 	s := series.New(target())
 	s.Begin()
