@@ -13,11 +13,17 @@ import (
 // locateSelf fills in own and foreign.
 func (f *FS) locateSelf() {
 	self, init := f.inRoot()
-	if f.own = f.nested && self; f.own {
+	f.own = f.nested && self
+	ofContainer, atRoot := f.initCgroup()
+	number, err := os.Readlink(filepath.Join(f.proc, "self"))
+	switch {
+	case err == nil && number != strconv.Itoa(os.Getpid()): // the proc of another PID namespace, whose process 1 the tree numbers otherwise
+		f.foreign = ofContainer
+	case f.own:
 		f.foreign = init
-		return
+	default: // one that is at the root by what it says, and is not listed there, is at that of its cgroup namespace
+		f.foreign = !init && (ofContainer || atRoot)
 	}
-	f.foreign = !init && f.initOfContainer()
 }
 
 // inRoot tells whether this process, and process 1, are in the root of the tree itself. The kernel lists both by their numbers in this process's
@@ -40,12 +46,11 @@ func (f *FS) inRoot() (self, init bool) {
 	return self, init
 }
 
-// initOfContainer tells whether process 1 of proc is in the cgroup of a container. One that is in the root by what it says itself, and not by the
-// list of the root, is in that of another: cgroup namespaces hide which.
-func (f *FS) initOfContainer() bool {
+// initCgroup tells whether process 1 of proc is, by what it says itself, in the cgroup of a container, or in the root.
+func (f *FS) initCgroup() (ofContainer, atRoot bool) {
 	b, err := os.ReadFile(filepath.Join(f.proc, "1/cgroup"))
 	if err != nil {
-		return false
+		return false, false
 	}
 	for l := range bytes.Lines(b) {
 		fields := bytes.SplitN(bytes.TrimSpace(l), []byte(":"), 3)
@@ -55,9 +60,8 @@ func (f *FS) initOfContainer() bool {
 		if len(fields[1]) == 0 && f.version != V2 {
 			continue // of the unified tree of hybrid, which runtimes may leave alone
 		}
-		if _, ok := ParsePath(string(fields[2])); ok || string(fields[2]) == "/" {
-			return true
-		}
+		_, isContainer := ParsePath(string(fields[2]))
+		ofContainer, atRoot = ofContainer || isContainer, atRoot || string(fields[2]) == "/"
 	}
-	return false
+	return ofContainer, atRoot
 }

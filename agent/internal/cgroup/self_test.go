@@ -11,6 +11,7 @@ import (
 func TestTheAgentKnowsItsOwnContainersTreeAndInit(t *testing.T) {
 	const docker = "4:memory:/docker/" + idA + "\n0::/docker/" + idA + "\n"
 	me := strconv.Itoa(os.Getpid())
+	number := me // of this process in proc
 	f := func(sentence, nested, procs, init string, own, foreign bool) {
 		t.Helper()
 		dir := t.TempDir()
@@ -20,6 +21,9 @@ func TestTheAgentKnowsItsOwnContainersTreeAndInit(t *testing.T) {
 		}
 		write(t, filepath.Join(dir, "cgroup/cgroup.procs"), strings.ReplaceAll(procs, "me", me))
 		write(t, filepath.Join(dir, "proc/1/cgroup"), init)
+		if err := os.Symlink(number, filepath.Join(dir, "proc/self")); err != nil {
+			t.Fatal(err)
+		}
 		if fs := detect(t, dir); fs.Own() != own || fs.ForeignInit() != foreign {
 			t.Errorf("%s: own %v, foreign init %v; want %v, %v", sentence, fs.Own(), fs.ForeignInit(), own, foreign)
 		}
@@ -35,6 +39,9 @@ func TestTheAgentKnowsItsOwnContainersTreeAndInit(t *testing.T) {
 	f("a container with the host's tree, PIDs and a cgroup namespace of its own", "", "0\n0\n", "0::/\n", false, true)
 	f("a service of a node that is a container", domain, "", "0::/init.scope\n", false, false)
 	f("no proc to tell", "", "", "", false, false)
+	number += "0"
+	f("a container with its own tree and PIDs, and the host's proc", domain, "1\nme\n", "0::/init.scope\n", true, false)
+	f("the same with the host's tree, on a host without systemd", "", "0\n0\n", "0::/\n", false, false)
 }
 
 func TestThisMachineIsNoContainerOfItself(t *testing.T) {
