@@ -228,8 +228,8 @@ func (d *decoders) unpack(encoding string, body []byte) (message []byte, giveBac
 	return message, giveBack, answer
 }
 
-// inTurn decompresses when it is the message's turn, unless again then has an answer, and has use do the rest before the turn ends.
-func (d *decoders) inTurn(ctx context.Context, encoding string, body []byte, again func() *refusal, use func(message []byte) *refusal) *refusal {
+// inTurn has do take the message when it is its turn. What unpack returns to it is there until the turn ends.
+func (d *decoders) inTurn(ctx context.Context, encoding string, body []byte, do func(unpack func() ([]byte, *refusal)) *refusal) *refusal {
 	size, answer := d.sizeOf(encoding, body)
 	if answer == nil {
 		answer = tooCheap(size, int64(len(body)))
@@ -256,14 +256,11 @@ func (d *decoders) inTurn(ctx context.Context, encoding string, body []byte, aga
 	} else {
 		defer leave()
 	}
-	if answer := again(); answer != nil {
-		return answer
-	}
-	dst, giveBack := d.room(size)
-	defer giveBack()
-	message, answer := d.decompress(encoding, body, dst, size)
-	if answer != nil {
-		return answer
-	}
-	return use(message)
+	giveBack := func() {}
+	defer func() { giveBack() }()
+	return do(func() ([]byte, *refusal) {
+		var dst []byte
+		dst, giveBack = d.room(size)
+		return d.decompress(encoding, body, dst, size)
+	})
 }

@@ -170,9 +170,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) *refusal {
 		return answer
 	}
 	answer := h.take(w, r)
-	if answer != nil && answer.offence {
-		h.offences.Spend(turns.Who(r.Context()))
-	}
+	h.resent(r, answer)
 	return answer
 }
 
@@ -214,18 +212,39 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) *refusal {
 	batch := journal.Batch{Encoding: encoding, Body: *buf, Received: h.limits.Now()}
 	batch.Agent, batch.Sequence, batch.First = sequence(r.Header)
 	batch.Run = run(r.Header)
-	return h.decoders.inTurn(r.Context(), batch.Encoding, batch.Body, patient, func(message []byte) *refusal {
-		var from Sender
-		if h.sender != nil {
-			from = h.sender(r)
+	return h.decoders.inTurn(r.Context(), batch.Encoding, batch.Body, func(unpack func() ([]byte, *refusal)) *refusal {
+		if answer := patient(); answer != nil { // others of the caller had their turn meanwhile
+			return answer
 		}
-		answer := h.ingest(message, &batch, from)
-		if batch.Agent == "" && r.Header.Get(agentHeader) != "" {
-			w.Header().Set(refusedAgentHeader, "it makes no sense, or is the name of a node that another token writes; batches are stored and their numbers do not count")
+		message, answer := unpack()
+		if answer == nil {
+			answer = h.ingestFrom(w, r, message, &batch)
+			h.nodes.compareClock(batch.Agent, r.Header, came)
 		}
-		h.nodes.compareClock(batch.Agent, r.Header, came)
+		h.resent(r, answer)
 		return answer
 	})
+}
+
+// ingestFrom stores the message of a request, as its sender may.
+func (h *Handler) ingestFrom(w http.ResponseWriter, r *http.Request, message []byte, batch *journal.Batch) *refusal {
+	var from Sender
+	if h.sender != nil {
+		from = h.sender(r)
+	}
+	answer := h.ingest(message, batch, from)
+	if batch.Agent == "" && r.Header.Get(agentHeader) != "" {
+		w.Header().Set(refusedAgentHeader, "it makes no sense, or is the name of a node that another token writes; batches are stored and their numbers do not count")
+	}
+	return answer
+}
+
+// resent remembers an offence, once.
+func (h *Handler) resent(r *http.Request, answer *refusal) {
+	if answer != nil && answer.offence {
+		answer.offence = false
+		h.offences.Spend(turns.Who(r.Context()))
+	}
 }
 
 // checkHeaders refuses what is not remote write 1.0. A missing or odd Content-Type and any protocol version header are
