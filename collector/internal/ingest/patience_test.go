@@ -33,7 +33,7 @@ func TestWhoKeepsSendingWhatIsTooLargeIsHeardLess(t *testing.T) {
 	now := time.Now()
 	b := newBench(t, Limits{Refused: 3, Now: func() time.Time { return now }}, shared)
 	bomb := unsized(make([]byte, 64<<20))
-	large := zstandard(message(labelled(40_000)...))
+	large := zstandard(message(labelled(70_000)...))
 	small := message(labelled(100)...)
 	for i := range 3 {
 		if w := b.sent("attacker", "zstd", bomb); w.Code != http.StatusRequestEntityTooLarge {
@@ -102,7 +102,7 @@ func TestWhatIsStoredInPartIsNoOffence(t *testing.T) {
 			t.Fatal(w.Code, w.Body)
 		}
 	}
-	if w := b.sent("agent", "zstd", zstandard(message(labelled(40_000)...))); w.Code != http.StatusNoContent {
+	if w := b.sent("agent", "zstd", zstandard(message(labelled(70_000)...))); w.Code != http.StatusNoContent {
 		t.Errorf("an agent with a wrong label among its series gets %d %s", w.Code, w.Body)
 	}
 }
