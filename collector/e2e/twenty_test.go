@@ -158,10 +158,12 @@ func TestTwentyContainersASecond(t *testing.T) {
 		}
 		return err
 	})
-	complete, sum := 0, 0.0
+	complete, sum, lacking := 0, 0.0, map[string]int{}
 	for _, r := range records {
 		if r.CPU != nil && r.Memory != nil && r.Code != nil && r.Runtime != nil {
 			complete++
+		} else {
+			lacking[fmt.Sprintf("CPU %v memory %v code %v runtime %v", r.CPU != nil, r.Memory != nil, r.Code != nil, r.Runtime != nil)]++
 		}
 		if r.CPU != nil {
 			sum += *r.CPU
@@ -172,7 +174,7 @@ func TestTwentyContainersASecond(t *testing.T) {
 		[]any{"containers", "a second", "records", "complete", "missed", "CPU s, kernel", "CPU s, records", "error"},
 		[]any{made, float64(made) / elapsed, len(records), complete, missed, truth, sum, percent(sum, truth)})
 	if len(records) != made || float64(complete)+missed < float64(made) {
-		t.Errorf("%d records of %d containers, %d of them complete, %v counted as missed", len(records), made, complete, missed)
+		t.Errorf("%d records of %d containers, %d of them complete, %v counted as missed; they have %v", len(records), made, complete, missed, lacking)
 	}
 	if off := sum/truth - 1; missed > float64(made/100) || off > 0.02 || off < -0.02 {
 		t.Errorf("%v final readings missed; the records add up to %.3f s, the kernel counted %.3f s", missed, sum, truth)

@@ -132,6 +132,16 @@ func (g *Group) CPUAbove() string {
 // ID is the cgroup's path, "/docker/<id>".
 func (g *Group) ID() string { return g.id }
 
+// Gives are the figures whose files were there when it was opened.
+func (g *Group) Gives() (bits Has) {
+	for i, f := range g.files {
+		if g.fds[i] != absent {
+			bits |= f.gives
+		}
+	}
+	return bits
+}
+
 // Partial reports that the cgroup was not in every hierarchy when it was opened: who makes it does so in one after the other.
 func (g *Group) Partial() bool { return g.partial }
 

@@ -40,6 +40,9 @@ func (a asked) ReadLast(st *cgroup.Stats, _ []byte) error {
 	return nil
 }
 
+// Gives implements reader: what the engine tells is known once it has told it.
+func (asked) Gives() cgroup.Has { return 0 }
+
 // SetNetPID implements reader: the figures of the network come with the others.
 func (asked) SetNetPID(int) {}
 

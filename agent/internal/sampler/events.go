@@ -129,6 +129,7 @@ func (s *Sampler) finished(t *target) bool {
 		return false
 	}
 	s.show(t, final)
+	t.had |= t.life.gives(final.at, s.cfg.Interval)
 	t.exited = final.at
 	s.reportOOMKills(t)
 	return true

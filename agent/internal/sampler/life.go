@@ -29,6 +29,7 @@ type reader interface {
 	CPUAbove() string // the file with the CPU usage of its parent
 	SetNetPID(pid int)
 	ReadLast(st *cgroup.Stats, buf []byte) error // what is left at its end
+	Gives() cgroup.Has                           // what a reading has as long as nothing is gone
 }
 
 // snapshot is one reading.
@@ -107,6 +108,18 @@ func (l *life) finish(buf []byte) (ok bool) {
 	}
 	l.final = snapshot{time.Now(), st}
 	return true
+}
+
+// gives are the figures that its reading at that time should have: those of its files, and while a first round could have come too early for
+// all hierarchies, those of an exit record.
+func (l *life) gives(at time.Time, interval time.Duration) cgroup.Has {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	had := l.reader.Gives()
+	if l.partial && at.Sub(l.openedAt) < interval {
+		had |= recorded
+	}
+	return had
 }
 
 // isOver tells that it has ended; the caller holds the lock of lives.

@@ -242,6 +242,11 @@ func TestAnExitWhoseFinalReadingCameTooLateHasWhatWasReadLast(t *testing.T) {
 	wantValues(t, got, "container_exit_cpu_seconds id=/docker/A workload=web", 7)
 }
 
+const missedOne = `# HELP plimsoll_agent_final_readings_missed_total Containers that ended without a final reading, or with a part of one: what they used after the newest one is not counted, and their exit record has the CPU time and memory peak of that, or none.
+# TYPE plimsoll_agent_final_readings_missed_total counter
+plimsoll_agent_final_readings_missed_total 1
+`
+
 // Of cgroup v1 the hierarchies go one by one: a final reading of what was left of one is not whole, and was not counted as such.
 func TestAFinalReadingOfAPartIsCountedAsMissed(t *testing.T) {
 	k, in, out, reg := newKernel(t), &scripted{wake: make(chan struct{}, 1)}, &collected{t: t, values: map[string][]float64{}}, prometheus.NewRegistry()
@@ -265,12 +270,41 @@ func TestAFinalReadingOfAPartIsCountedAsMissed(t *testing.T) {
 			t.Errorf("with %q the record has a memory peak: %v", text, whole)
 		}
 	}
-	const want = `# HELP plimsoll_agent_final_readings_missed_total Containers that ended without a final reading, or with a part of one: what they used after the newest one is not counted, and their exit record has the CPU time and memory peak of that, or none.
-# TYPE plimsoll_agent_final_readings_missed_total counter
-plimsoll_agent_final_readings_missed_total 1
-`
-	if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "plimsoll_agent_final_readings_missed_total"); err != nil {
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(missedOne), "plimsoll_agent_final_readings_missed_total"); err != nil {
 		t.Error(err)
+	}
+}
+
+// The only reading of a short life lacks what was gone by then, or not there yet, and no earlier one tells that it does.
+func TestAnOnlyReadingOfAPartIsCountedAsMissed(t *testing.T) {
+	for sentence, play := range map[string]func(k kernel, s *sampler.Sampler){
+		"its memory went first": func(k kernel, s *sampler.Sampler) {
+			k.write(t, "memory"+pathA+"/memory.max_usage_in_bytes", "8192\n")
+			s.Appeared(idA, pathA)
+			k.write(t, "memory"+pathA+"/memory.max_usage_in_bytes", "")
+		},
+		"its memory came last": func(_ kernel, s *sampler.Sampler) { s.Appeared(idA, pathA) },
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			k, in, out, reg := newKernel(t), &scripted{wake: make(chan struct{}, 1)}, &collected{t: t, values: map[string][]float64{}}, prometheus.NewRegistry()
+			k.root = t.TempDir()
+			k.write(t, "cpuacct/cpuacct.usage", "9000000000\n")
+			k.write(t, "cpuacct/cgroup.procs", "")
+			k.write(t, "memory/cgroup.procs", "")
+			k.write(t, "cpuacct"+pathA+"/cpuacct.usage", "1000\n")
+			s := with(t, k, in, out, "", "", func(c *sampler.Config) { c.Metrics = reg })
+			play(k, s)
+			k.write(t, "cpuacct"+pathA+"/cpuacct.usage", "7000000000\n")
+			s.Emptied(idA)
+			in.events = []inventory.Event{born("web", 1), died("web", 1, inventory.Exit{Known: true, Reason: inventory.Completed})}
+			s.Events()
+			got := out.take()
+			wantValues(t, got, "container_exit_cpu_seconds id=/docker/A workload=web", 7)
+			wantValues(t, got, "container_exit_memory_peak_bytes id=/docker/A workload=web")
+			if err := testutil.GatherAndCompare(reg, strings.NewReader(missedOne), "plimsoll_agent_final_readings_missed_total"); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

@@ -12,6 +12,9 @@ import (
 // mostRecords bounds the exit records whose staleness markers are still to come; past it the oldest ends at once.
 const mostRecords = 4096
 
+// recorded are the figures of a cgroup that an exit record has.
+const recorded = cgroup.HasCPUUsage | cgroup.HasMemoryMax
+
 // exitRecord is shown from the exit until the second round after it, so that every query of an interval or more finds it, and ends then.
 type exitRecord struct {
 	set   *series.Set
@@ -48,10 +51,9 @@ func (s *Sampler) record(e *inventory.Event, last *cgroup.Stats) {
 // hierarchies go one by one, it is not whole, and what the container used is at least what was read before. A reading made at the birth alone
 // says nothing of a life.
 func (t *target) atExit() (last cgroup.Stats, whole bool) {
-	const told = cgroup.HasCPUUsage | cgroup.HasMemoryMax
 	_, final := t.life.last()
 	last = t.stats
-	if final && last.Has&cgroup.HasCPUUsage != 0 && t.had&told&^last.Has == 0 {
+	if final && last.Has&cgroup.HasCPUUsage != 0 && t.had&recorded&^last.Has == 0 {
 		return last, true
 	}
 	switch used := max(last.CPUUsage, t.newestCPU); {
@@ -59,7 +61,7 @@ func (t *target) atExit() (last cgroup.Stats, whole bool) {
 		last.CPUUsage = used
 		last.Has |= cgroup.HasCPUUsage
 	case !final:
-		last.Has &^= told
+		last.Has &^= recorded
 	}
 	return last, false
 }

@@ -53,7 +53,7 @@ type target struct {
 	container inventory.Container // zero unless it is one
 	set       *series.Set
 	stats     cgroup.Stats
-	had       cgroup.Has // figures of any full reading
+	had       cgroup.Has // figures of any full reading, and at the end those of the files
 	at        time.Time  // of the newest full reading
 	refused   int        // series the newest reading had no room for
 	round     uint64     // the round of the newest full reading
