@@ -26,7 +26,10 @@ type running struct {
 func (r *running) Wake() <-chan struct{}                                { return r.wake }
 func (r *running) Live(dst []inventory.Container) []inventory.Container { return dst }
 func (r *running) Slots(dst []inventory.Slot) []inventory.Slot          { return dst }
-func (r *running) ReportOOMKills(cgroup.ContainerID, uint64, uint64)    {}
+func (r *running) Settle(cgroup.ContainerID, uint64, bool) (inventory.Reason, bool) {
+	return inventory.Unknown, false
+}
+func (r *running) ReportOOMKills(cgroup.ContainerID, uint64, uint64) {}
 func (r *running) Drain(dst []inventory.Event) ([]inventory.Event, int) {
 	dst = append(dst, r.events...)
 	r.events = r.events[:0]

@@ -125,7 +125,7 @@ func (t *Table) Slots(dst []Slot) []Slot {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range t.slots {
-		dst = append(dst, s.Slot)
+		dst = append(dst, s.shown())
 	}
 	return dst
 }

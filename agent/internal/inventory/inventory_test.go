@@ -230,7 +230,7 @@ func TestSlotCounters(t *testing.T) {
 			t.Started(web("b", -1), minute(0))
 		}, "live 2 oom 0 restarts 0"},
 		{"sort exits by reason", func(t *Table) {
-			for i, code := range []int{0, 1, 255, 137, 143, 128} {
+			for i, code := range []int{0, 1, 255, 139, 143, 128} {
 				t.Started(again(web("a", 1), 1, i), minute(1))
 				t.Died("a", minute(1), docker.Exit{Code: code, Known: true})
 			}

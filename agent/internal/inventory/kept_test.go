@@ -132,6 +132,7 @@ func TestAKillTheKernelCountedNamesTheExitThatFollows(t *testing.T) {
 		table.Started(web("a", 1), time.Now())
 		table.ReportOOMKills("a", table.Live(nil)[0].Life, 1)
 		table.Died("a", time.Now().Add(after), exit)
+		table.Settle("a", lifeOf(table, "a"), true)
 		if s := slotOf(t, table, "web"); s.Exits.Of(want) != 1 {
 			t.Errorf("%s: %s", sentence, counts(s))
 		}

@@ -25,6 +25,7 @@ type entry struct {
 
 	ooms     oomTally
 	oomAt    time.Time // when its newest out-of-memory kill was counted
+	exit     Exit      // of a life that has ended
 	restarts restartTally
 }
 
@@ -192,8 +193,12 @@ func (t *Table) end(e *entry, at time.Time, exit Exit) {
 	}
 	defer t.save(e)
 	e.leave()
+	e.exit = exit
 	if e.slot != nil {
 		e.slot.Exits.n[exit.Reason]++
+		if exit.mayBeOOM() {
+			e.slot.doubted = append(e.slot.doubted, doubt{e.Life, time.Now()})
+		}
 	}
 	t.push(Event{Kind: Died, At: at, Container: e.Container, Exit: exit})
 	e.PID = 0
@@ -206,6 +211,11 @@ func (t *Table) countOOM(e *entry, grown uint64, at time.Time) {
 	e.oomAt = at
 	if e.slot != nil {
 		e.slot.OOMKills += grown
+		if e.slot.dispel(e.Life) {
+			e.slot.Exits.n[e.exit.Reason]--
+			e.exit.Reason = KilledOOM
+			e.slot.Exits.n[KilledOOM]++
+		}
 	}
 	t.save(e)
 	t.push(Event{Kind: OOMKilled, At: at, Container: e.Container})

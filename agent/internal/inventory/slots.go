@@ -43,6 +43,7 @@ type slot struct {
 	image     string         // of its latest container
 	facts     identity.Facts // of its latest container
 	idleSince time.Time      // when Expire first found it empty; zero while it is not
+	doubted   []doubt        // exits
 }
 
 func keyOf(l identity.Labels) SlotKey {

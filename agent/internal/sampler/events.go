@@ -179,6 +179,14 @@ func (s *Sampler) died(t *target, e *inventory.Event) {
 	if t != nil && t.exited.IsZero() && t.life.finish(s.buf) {
 		s.finished(t)
 	}
+	counted := false
+	if t != nil {
+		_, final := t.life.last()
+		counted = final && t.stats.Has&cgroup.HasOOMKills != 0
+	}
+	if reason, known := s.cfg.Containers.Settle(e.Container.ID, e.Container.Life, counted); known {
+		e.Exit.Reason = reason
+	}
 	if t == nil {
 		s.lives.metrics.missed.Inc()
 		s.record(e, &cgroup.Stats{})

@@ -39,6 +39,8 @@ type Containers interface {
 	Live(dst []inventory.Container) []inventory.Container
 	Slots(dst []inventory.Slot) []inventory.Slot
 	ReportOOMKills(id cgroup.ContainerID, life, kernelCount uint64)
+	// Settle gives the reason of an exit as it is known now; counted tells that the kernel's last count of kills was reported.
+	Settle(id cgroup.ContainerID, life uint64, counted bool) (inventory.Reason, bool)
 }
 
 // Exits watches processes and calls Sampler.Exited when one ends. An exits.Watcher is one.
@@ -51,7 +53,7 @@ type Exits interface {
 type Config struct {
 	Interval     time.Duration // between full rounds; 0 = 15 s; a multiple of PeakInterval
 	PeakInterval time.Duration // between CPU and memory readings for the peaks; 0 = 1 s
-	BatchBytes   int           // a batch is closed at this size, uncompressed; 0 = 2 MiB, a round of 150 containers
+	BatchBytes   int           // a batch is closed at this size, uncompressed; 0 = 1 MiB
 	MaxHeld      int           // most containers whose readings wait for their name; 0 = 1,024
 	MaxCgroups   int           // most cgroups shown beside containers (slices); 0 = 64
 	BirthsAtOnce int           // containers begun in one go, others a moment later; 0 = 50
@@ -132,7 +134,7 @@ func New(cfg Config, log *slog.Logger) (*Sampler, error) {
 		cfg.PeakInterval = time.Second
 	}
 	if cfg.BatchBytes == 0 {
-		cfg.BatchBytes = 2 << 20
+		cfg.BatchBytes = 1 << 20
 	}
 	if cfg.MaxHeld == 0 {
 		cfg.MaxHeld = 1024

@@ -89,7 +89,10 @@ func (s *scripted) Drain(dst []inventory.Event) ([]inventory.Event, int) {
 func (s *scripted) Live(dst []inventory.Container) []inventory.Container {
 	return append(dst, s.live...)
 }
-func (s *scripted) Slots(dst []inventory.Slot) []inventory.Slot      { return append(dst, s.slots...) }
+func (s *scripted) Slots(dst []inventory.Slot) []inventory.Slot { return append(dst, s.slots...) }
+func (s *scripted) Settle(cgroup.ContainerID, uint64, bool) (inventory.Reason, bool) {
+	return inventory.Unknown, false
+}
 func (s *scripted) ReportOOMKills(_ cgroup.ContainerID, _, n uint64) { s.kills = append(s.kills, n) }
 
 // collected is a spool that remembers every sample as "name{label=value,...}" -> values.
