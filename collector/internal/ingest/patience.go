@@ -16,7 +16,7 @@ import (
 const (
 	offencesPerSec    = 1
 	lightBodyBytes    = 1 << 20
-	lightMessageBytes = 4 << 20 // twice an agent's batch, which is closed once it is over 2 MiB
+	lightMessageBytes = 4 << 20 // some times an agent's batch, which is closed once it is over 1 MiB
 )
 
 // patience is how long the caller of a request has to wait until everything is taken again.
