@@ -47,11 +47,8 @@ func (s *slot) shown() Slot {
 func (t *Table) Settle(id cgroup.ContainerID, life uint64, counted bool) (Reason, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e := t.containers[id]
-	if e != nil && e.Life != life {
-		e = e.before
-	}
-	if e == nil || e.Life != life || e.live {
+	e := t.lifeOf(id, life)
+	if e == nil || e.live {
 		return Unknown, false
 	}
 	if counted && e.slot != nil {

@@ -135,11 +135,8 @@ func (t *Table) Slots(dst []Slot) []Slot {
 func (t *Table) ReportOOMKills(id cgroup.ContainerID, life, kernelCount uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e := t.containers[id]
-	if e != nil && e.Life != life {
-		e = e.before
-	}
-	if e == nil || e.Life != life {
+	e := t.lifeOf(id, life)
+	if e == nil {
 		return
 	}
 	before := e.ooms

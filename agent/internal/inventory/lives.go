@@ -32,6 +32,18 @@ type entry struct {
 // shown tells that the sampler should know it.
 func (e *entry) shown() bool { return e.live && e.resolved }
 
+// lifeOf is a container's life, the present one or the one before it, and nil for any other.
+func (t *Table) lifeOf(id cgroup.ContainerID, life uint64) *entry {
+	e := t.containers[id]
+	if e != nil && e.Life != life {
+		e = e.before
+	}
+	if e == nil || e.Life != life {
+		return nil
+	}
+	return e
+}
+
 // removedKept is how long a removed container is remembered for its final reading, which may come late.
 const removedKept = time.Minute
 
